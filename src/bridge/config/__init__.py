@@ -1,0 +1,58 @@
+"""What did the site ask for? `site.toml` and `rules.toml` become typed settings that know their lines.
+
+Nothing is imported until it is asked for: a command line that only prints its help must not wait for pydantic.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.config.load import Document, Place
+    from bridge.config.rules import (
+        Concept,
+        InputModel,
+        ResultsModel,
+        RuleModel,
+        RulesFile,
+        check_rules,
+        load_rules,
+    )
+    from bridge.config.site import (
+        AccountSettings,
+        DestinationSettings,
+        EngineSettings,
+        ReceiveSettings,
+        Site,
+        SourceSettings,
+        load_site,
+    )
+
+__all__ = [
+    "AccountSettings",
+    "Concept",
+    "DestinationSettings",
+    "Document",
+    "EngineSettings",
+    "InputModel",
+    "Place",
+    "ReceiveSettings",
+    "ResultsModel",
+    "RuleModel",
+    "RulesFile",
+    "Site",
+    "SourceSettings",
+    "check_rules",
+    "load_rules",
+    "load_site",
+]
+
+_RULES = {"Concept", "InputModel", "ResultsModel", "RuleModel", "RulesFile", "check_rules", "load_rules"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(name)
+    module = "load" if name in {"Document", "Place"} else "rules" if name in _RULES else "site"
+    return getattr(import_module(f"bridge.config.{module}"), name)

@@ -1,0 +1,220 @@
+"""`rules.toml`: which study goes to which algorithm, and what becomes of the answer.
+
+Here a rule gets its shape: known keys, known operators, operands of the right kind. What the conditions mean, and
+whether a keyword exists, is for `bridge.rules.compile_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, JsonValue, Strict
+
+from bridge.config.fields import Name
+from bridge.config.load import Document, Key, did_you_mean, nearest, raise_first, read_document
+from bridge.config.site import Site
+from bridge.config.validate import Section, bad, describe, validate
+from bridge.config.vocabulary import OPERATORS, PREFERENCES, Operand
+from bridge.errors import ConfigError
+
+
+def _preferences(value: tuple[str, ...]) -> tuple[str, ...]:
+    for name in value:
+        if name not in PREFERENCES:
+            words = ", ".join(f'"{one}"' for one in PREFERENCES)
+            raise bad(f'the preference "{name[:40]}"', words, did_you_mean(name, PREFERENCES))
+        if value.count(name) > 1:
+            raise bad(f'the preference "{name}" twice', "each once")
+    if {"thinnest", "thickest"} <= set(value):
+        raise bad("thinnest and thickest", "one of the two", "The second of them would never decide")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1)]
+Conditions = dict[str, Any]
+"""As written; checked by `_conditions` below, because a union of models gives errors that nobody understands."""
+
+
+class Concept(Section):
+    """What a value that came back means: a code for the measurement and one for its unit (PS3.3 8.8)."""
+
+    scheme: Text = Field(examples=['"SCT"'])
+    code: Text = Field(examples=['"118565006"'])
+    meaning: Text = Field(examples=['"Volume"'])
+    unit: Text = Field(examples=['"ml"'])
+    """UCUM."""
+    unit_meaning: Text = Field(examples=['"milliliter"'])
+
+
+class InputModel(Section):
+    """`[rules.NAME.inputs.SOCKET]`: which volume goes into a socket of the algorithm."""
+
+    volume: Conditions = Field(min_length=1, examples=['{ Modality = "CT" }'])
+    prefer: Annotated[tuple[str, ...], Strict(False), AfterValidator(_preferences)] = ()
+
+
+class ResultsModel(Section):
+    """`[rules.NAME.results]`: what is made of the answer."""
+
+    segmentation: bool = True
+    measurement_report: bool = True
+    concepts: dict[Text, Concept] = Field(default_factory=dict)
+    """By socket."""
+
+
+class RuleModel(Section):
+    """`[rules.NAME]`"""
+
+    mode: Literal["off", "explain", "hold", "live"] = Field(examples=['"explain"'])
+    platform: Name = Field(examples=['"gc"'])
+    """An account of site.toml."""
+    algorithm: Text = Field(examples=['"lungs-and-airways"'])
+    version: str = ""
+    """The version of the algorithm that the site relies on; part of the identity of a job."""
+    destinations: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)] = Field(
+        examples=['["pacs"]']
+    )
+    study: Conditions = Field(default_factory=dict)
+    inputs: dict[Text, InputModel] = Field(min_length=1)
+    values: dict[Text, JsonValue] = Field(default_factory=dict)
+    """Fixed inputs, by socket."""
+    results: ResultsModel = Field(default_factory=ResultsModel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesFile:
+    """Everything that rules.toml says, and where it says it."""
+
+    file: Path
+    rules: Mapping[str, RuleModel]
+    document: Document = field(repr=False)
+
+
+class _RulesFile(Section):
+    rules: dict[Name, RuleModel] = Field(min_length=1)
+
+
+def load_rules(path: Path) -> RulesFile:
+    """Read rules.toml.
+
+    Raises ConfigError: CFG-001 to CFG-009, the first problem of the file with the `others` behind it.
+    """
+    document = read_document(path)
+    file, problems = validate(_RulesFile, document, document.data)
+    problems += _all_conditions(document)
+    if file is not None:
+        problems += _sockets_twice(document, file.rules)
+    raise_first(problems)
+    assert file is not None
+    return RulesFile(file=path, rules=file.rules, document=document)
+
+
+def check_rules(rules: RulesFile, site: Site) -> list[ConfigError]:
+    """Names in the rules that site.toml does not know: CFG-008, in the order of the rules."""
+    problems = []
+
+    def check(key: Key, name: str, known: Mapping[str, object], table: str) -> None:
+        if name not in known:
+            there = ", ".join(sorted(known)) or "none yet"
+            near = nearest(name, known)
+            remedy = f"Did you mean {near}?" if near else f"Add [{table}.{name}] to {site.file}"
+            found = f'"{name}" is not among the {table} of {site.file.name}'
+            problems.append(
+                rules.document.error("CFG-008", key, found, f"one of its {table} ({there})", remedy)
+            )
+
+    for name, rule in rules.rules.items():
+        check(("rules", name, "platform"), rule.platform, site.accounts, "accounts")
+        for index, destination in enumerate(rule.destinations):
+            check(("rules", name, "destinations", index), destination, site.destinations, "destinations")
+    return problems
+
+
+def _sockets_twice(document: Document, rules: Mapping[str, RuleModel]) -> Iterator[ConfigError]:
+    for name, rule in rules.items():
+        for socket in sorted(set(rule.inputs) & set(rule.values)):
+            key = ("rules", name, "values", socket)
+            yield document.error(
+                "CFG-005", key, "the socket has a volume and a fixed value", "one of the two"
+            )
+
+
+def _all_conditions(document: Document) -> Iterator[ConfigError]:
+    for name, rule in _tables(document.data.get("rules")):
+        yield from _conditions(document, ("rules", name, "study"), rule.get("study"))
+        for socket, given in _tables(rule.get("inputs")):
+            yield from _conditions(document, ("rules", name, "inputs", socket, "volume"), given.get("volume"))
+
+
+def _tables(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        yield from ((name, one) for name, one in value.items() if isinstance(one, dict))
+
+
+def _conditions(document: Document, key: Key, written: object) -> Iterator[ConfigError]:
+    if isinstance(written, dict):
+        for keyword, condition in written.items():
+            yield from _condition(document, (*key, keyword), condition)
+
+
+_NAMED = {name: operator for name, operator in OPERATORS.items() if not operator.bare}
+
+
+def _condition(document: Document, key: Key, condition: object) -> Iterator[ConfigError]:
+    """Problems of one condition. Values are not repeated: a rule may look for a name."""
+    match condition:
+        case dict() if not condition:
+            yield document.error("CFG-009", key, "an empty condition", f"one of {', '.join(_NAMED)}")
+        case dict():
+            for name, operand in condition.items():
+                yield from _operator(document, (*key, name), name, operand)
+        case list() if not condition:
+            yield document.error("CFG-009", key, "an empty list", "at least one value")
+        case list():
+            for index, one in enumerate(condition):
+                if not _is_scalar(one):
+                    yield _wrong(document, (*key, index), one, Operand.VALUE)
+        case _ if not _is_scalar(condition):
+            yield _wrong(document, key, condition, Operand.VALUE)
+
+
+def _operator(document: Document, key: Key, name: str, operand: object) -> Iterator[ConfigError]:
+    operator = _NAMED.get(name)
+    if operator is None:
+        words = ", ".join(_NAMED)
+        yield document.error(
+            "CFG-009", key, "unknown operator", f"one of {words}", did_you_mean(name, _NAMED)
+        )
+        return
+    match operator.operand:
+        case Operand.CONDITION:
+            yield from _condition(document, key, operand)
+            return
+        case Operand.BOOLEAN:
+            fits = isinstance(operand, bool)
+        case Operand.NUMBER:
+            fits = _is_scalar(operand) and not isinstance(operand, str)
+        case _:
+            fits = isinstance(operand, str) and bool(operand)
+    if not fits:
+        yield _wrong(document, key, operand, operator.operand)
+
+
+def _is_scalar(value: object) -> bool:
+    # TOML's inf and nan are numbers to nobody who measures.
+    return isinstance(value, str) or (
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    )
+
+
+def _wrong(document: Document, key: Key, value: object, expected: Operand) -> ConfigError:
+    remedy = ""
+    if isinstance(value, bool):
+        remedy = "Whether there is a value at all is asked by { present = true }"
+    found = describe(value, shown=False)
+    if found == "a date or time":
+        remedy = 'Write it as DICOM does, in quotes: "20260131"'
+    return document.error("CFG-009", key, found, expected.value, remedy)

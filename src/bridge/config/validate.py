@@ -1,0 +1,196 @@
+"""From pydantic's list of errors to sentences for the person who wrote the file."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from bridge.config.load import Document, Key, did_you_mean, nearest, written
+from bridge.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A table of a configuration file: nothing is guessed, nothing is overlooked, nothing changes afterwards."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def validate(
+    model: type[S], document: Document, data: Mapping[str, Any]
+) -> tuple[S | None, list[ConfigError]]:
+    """The model, or every problem of the file. Paths in `data` are relative to the file's folder."""
+    folder = document.file.absolute().parent
+    secrets = {key for key in inline_secrets(data) if str(key[-1]) not in _keys(model, key[:-1])}
+    problems = [secret(document, key) for key in secrets]
+    try:
+        return model.model_validate(data, context=folder), problems
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        unknown = [_key(one) for one in details if one["type"] == "extra_forbidden"]
+        meant = {(*key[:-1], nearest(str(key[-1]), _keys(model, key[:-1]))) for key in unknown}
+
+        def is_echo(one: ErrorDetails) -> bool:
+            """Said already: as a secret, as a misspelling, or where the value was inherited from."""
+            key = _key(one)
+            match one["type"]:
+                case "extra_forbidden":
+                    return key in secrets
+                case "missing":
+                    return key in meant
+                case _:
+                    return key not in document.places
+
+        return None, problems + [_sentence(model, document, one) for one in details if not is_echo(one)]
+
+
+def bad(found: str, expected: str, remedy: str = "") -> PydanticCustomError:
+    """What a validator of ours raises; the sentence is made of these three."""
+    context = {"found": found, "expected": expected, "remedy": remedy}
+    return PydanticCustomError("bad_value", "bad value", context)
+
+
+_SECRET = re.compile(r"(^|[-_])(token|password|passwd|passphrase|secret|api[-_]?key)$", re.IGNORECASE)
+
+
+def inline_secrets(data: Mapping[str, Any], key: Key = ()) -> Iterator[Key]:
+    """Keys that look as if a secret stood behind them."""
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            yield from inline_secrets(value, (*key, name))
+        elif _SECRET.search(name):
+            yield (*key, name)
+
+
+def secret(document: Document, key: Key) -> ConfigError:
+    """The message for a secret in the file. Its value is never repeated."""
+    return document.error(
+        "CFG-006",
+        key,
+        "a secret must not stand in this file",
+        "token_file = the path of a file that holds it",
+        "Move it there with rights 0600, and ask for a new one if this file was ever copied",
+    )
+
+
+def describe(value: object, *, shown: bool = True) -> str:
+    """A value as a person would name it, with the kind that TOML gives it; the kind only when not `shown`."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}" if shown else "a number"
+        case str():
+            return "an empty text" if not value else f'the text "{value[:40]}"' if shown else "text"
+        case datetime.datetime() | datetime.date() | datetime.time():
+            return "a date or time"
+        case Mapping():
+            return "a table"
+        case _:
+            return "a list"
+
+
+_TYPES = {
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "is_instance_of": "text in quotes",
+    "model_type": "a table",
+    "path_type": "text in quotes",
+    "string_type": "text in quotes",
+    "tuple_type": "a list in [ ]",
+    "invalid-json-value": "text, a number, true or false, a list or a table",
+}
+
+
+def _key(error: ErrorDetails) -> Key:
+    return tuple(part for part in error["loc"] if part != "[key]")
+
+
+def _sentence(model: type[BaseModel], document: Document, error: ErrorDetails) -> ConfigError:
+    key = _key(error)
+    kind, value = error["type"], error["input"]
+    context: dict[str, Any] = error.get("ctx", {})
+    match kind:
+        case "missing":
+            return _missing(model, document, key)
+        case "extra_forbidden":
+            return _unknown(model, document, key)
+        case "bad_value":
+            return document.error("CFG-005", key, context["found"], context["expected"], context["remedy"])
+        case "literal_error":
+            allowed = [str(one) for one in get_args(_field(model, key).annotation)]
+            words = [f'"{one}"' for one in allowed]
+            wanted = f"{', '.join(words[:-1])} or {words[-1]}"
+            remedy = did_you_mean(value, allowed) if isinstance(value, str) else ""
+            return document.error("CFG-005", key, describe(value), wanted, remedy)
+        case "too_short":
+            return document.error("CFG-005", key, f"an empty {_noun(value)}", "at least one entry")
+        case "string_too_short":
+            return document.error("CFG-005", key, "an empty text", "at least one character")
+        case "finite_number":
+            return document.error("CFG-005", key, "no finite number", "a number")
+        case _ if kind in _TYPES:
+            return document.error("CFG-004", key, describe(value), _TYPES[kind])
+        case _:
+            signs = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+            bounds = [f"{text} {context[name]:g}" for name, text in signs.items() if name in context]
+            return document.error("CFG-005", key, describe(value), " and ".join(bounds) or "another value")
+
+
+def _noun(value: object) -> str:
+    return "table" if isinstance(value, Mapping) else "list"
+
+
+def _missing(model: type[BaseModel], document: Document, key: Key) -> ConfigError:
+    field = _field(model, key)
+    table = f"under [{written(key[:-1])}]" if key[:-1] else "at the top of the file"
+    if field.examples:
+        remedy = f"Write {written(key[-1:])} = {field.examples[0]} {table}"
+    elif get_origin(field.annotation) is dict:
+        remedy = f"Add a table [{written(key)}.NAME]"
+    else:
+        remedy = f"Add the table [{written(key)}]"
+    return document.error("CFG-003", key, "missing", "", remedy)
+
+
+def _unknown(model: type[BaseModel], document: Document, key: Key) -> ConfigError:
+    name, known = str(key[-1]), _keys(model, key[:-1])
+    where = f"[{written(key[:-1])}]" if key[:-1] else "this file"
+    near = nearest(name, known)
+    if near:
+        return document.error("CFG-007", key, "unknown key", f"a key of {where}", f"Did you mean {near}?")
+    return document.error("CFG-007", key, "unknown key", f"one of {', '.join(known)}")
+
+
+def _keys(model: type[BaseModel], key: Key) -> list[str]:
+    table = _table(model, key)
+    return list(table.model_fields) if table else []
+
+
+def _table(model: type[BaseModel], key: Key) -> type[BaseModel] | None:
+    """The model of the table at `key`; None for a table of free names."""
+    here: Any = model
+    for part in key:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            field = here.model_fields.get(str(part))
+            here = field.annotation if field else None
+        elif get_origin(here) is dict:
+            here = get_args(here)[1]
+        else:
+            return None
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+
+
+def _field(model: type[BaseModel], key: Key) -> FieldInfo:
+    table = _table(model, key[:-1])
+    return table.model_fields[str(key[-1])] if table else FieldInfo()

@@ -1,0 +1,44 @@
+"""What never becomes an input by accident, whatever the conditions of a rule say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.dicom.headers import number, texts
+
+if TYPE_CHECKING:
+    from bridge.dicom.instance import Instance
+    from bridge.volumes.volume import Candidate
+
+_SECONDARY_CAPTURE = (
+    "1.2.840.10008.5.1.4.1.1.7",
+    "1.2.840.10008.5.1.4.1.1.7.1",
+    "1.2.840.10008.5.1.4.1.1.7.2",
+    "1.2.840.10008.5.1.4.1.1.7.3",
+    "1.2.840.10008.5.1.4.1.1.7.4",
+)
+_SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""Segmentation and Label Map Segmentation Storage (PS3.4 B.5): rows and columns, yet no image of a patient."""
+
+
+def exclusion(candidate: Candidate) -> str:
+    """Why the candidate is struck out, "" when it is not. One such object among its instances is enough."""
+    return next((reason for instance in candidate.instances if (reason := _of_instance(instance))), "")
+
+
+def _of_instance(instance: Instance) -> str:
+    header = instance.header
+    if instance.own:
+        return "made by this bridge"
+    if instance.sop_class_uid in _SECONDARY_CAPTURE:
+        return "secondary capture, not a volume"
+    if instance.sop_class_uid in _SEGMENTATION:
+        return "a segmentation, not an image"
+    if not number(header, "Rows") or not number(header, "Columns"):
+        return "not an image"
+    # Value 3 of CT and MR (PS3.3 C.8.2.1.1.1, C.8.3.1.1.1); some makers put a word of their own before it.
+    if "LOCALIZER" in texts(header, "ImageType")[2:]:
+        return "a localizer"
+    if texts(header, "BurnedInAnnotation")[:1] == ("YES",):
+        return "text burned into the pixels"
+    return ""

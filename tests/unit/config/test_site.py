@@ -1,0 +1,241 @@
+"""site.toml: what it gives, what it assumes, and what it says to the person who got it wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bridge.config import load_site
+from bridge.errors import ConfigError
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "config" / "site.toml"
+
+BRIDGE = '[bridge]\nae_title = "B"\ndata = "d"\nrules = "r.toml"\n'
+PACS = '[destinations.pacs]\nae_title = "P"\nhost = "pacs"\nport = 104\n'
+ACCOUNT = '[accounts.gc]\nplatform = "p"\ntoken_file = "t"\n'
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    """Every sentence about the file, without the file's name."""
+    file = folder / "site.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_site(file)
+    return [str(one).removeprefix(f"{file}:") for one in (caught.value, *caught.value.others)]
+
+
+def test_the_example_is_a_site() -> None:
+    site = load_site(EXAMPLE)
+    assert site.ae_title == "BRIDGE"
+    assert site.file == EXAMPLE
+    assert site.rules_file == EXAMPLE.parent / "rules.toml"
+    assert site.sources["ct"].ae_title == "CT1"
+    assert site.destinations["pacs"].port == 11113
+    assert site.accounts["gc"].token_file == EXAMPLE.parent / "secrets" / "grand-challenge.token"
+
+
+def test_the_smallest_file_listens_on_this_machine_only(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(BRIDGE, encoding="utf-8")
+    site = load_site(file)
+    assert (site.receive.host, site.receive.port, site.receive.maximum_pdu_bytes) == (
+        "127.0.0.1",
+        11112,
+        131072,
+    )
+    assert not site.receive.any_calling_ae
+    assert (site.log, site.engine.cores, site.engine.poll_s, site.engine.look_s) == ("json", 0, 0.25, 0.3)
+    assert not site.sources and not site.destinations and not site.accounts
+
+
+def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "site.toml").write_text(
+        BRIDGE.replace('"d"', '"/var/d"') + ACCOUNT + 'base_url = "https://x/"\nca = "../ca.pem"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    site = load_site(Path("etc/site.toml"))
+    assert site.data == Path("/var/d")
+    assert site.rules_file == tmp_path / "etc" / "r.toml"
+    assert site.accounts["gc"].ca == tmp_path / "etc" / ".." / "ca.pem"
+
+
+def test_sources_and_destinations_take_from_the_bridge_what_they_leave_out(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(
+        BRIDGE
+        + "[receive]\nquiet_s = 12\n"
+        + '[sources.a]\nae_title = " A "\n[sources.b]\nae_title = "BB"\nquiet_s = 7.5\n'
+        + PACS
+        + PACS.replace("pacs]", "other]")
+        + 'calling_ae_title = "OTHER"\n',
+        encoding="utf-8",
+    )
+    site = load_site(file)
+    assert {name: source.quiet_s for name, source in site.sources.items()} == {"a": 12.0, "b": 7.5}
+    assert site.sources["a"].ae_title == "A"
+    titles = {name: destination.calling_ae_title for name, destination in site.destinations.items()}
+    assert titles == {"pacs": "B", "other": "OTHER"}
+
+
+WRONG = {
+    "missing table": ("[receive]\n", ["1: bridge: missing. Add the table [bridge]"]),
+    "missing key": (
+        BRIDGE + PACS.replace("port = 104\n", ""),
+        ["5: destinations.pacs.port: missing. Write port = 104 under [destinations.pacs]"],
+    ),
+    "misspelt key": (
+        BRIDGE + "[receive]\nprot = 104\n",
+        ["6: receive.prot: unknown key; expected a key of [receive]. Did you mean port?"],
+    ),
+    "misspelt key that is needed is one problem": (
+        BRIDGE.replace("ae_title", "aetitle"),
+        ["2: bridge.aetitle: unknown key; expected a key of [bridge]. Did you mean ae_title?"],
+    ),
+    "foreign key": (
+        BRIDGE + '[sources.ct]\nae_title = "CT"\nmodality = "CT"\n',
+        ["7: sources.ct.modality: unknown key; expected one of ae_title, host, quiet_s"],
+    ),
+    "misspelt table": (
+        BRIDGE + "[recieve]\nport = 104\n",
+        ["5: recieve: unknown key; expected a key of this file. Did you mean receive?"],
+    ),
+    "text for a number": (
+        BRIDGE + '[receive]\nport = "104"\n',
+        ['6: receive.port: the text "104"; expected a whole number'],
+    ),
+    "number for yes or no": (
+        BRIDGE + "[receive]\nany_calling_ae = 1\n",
+        ["6: receive.any_calling_ae: the number 1; expected true or false"],
+    ),
+    "port out of range": (
+        BRIDGE + "[receive]\nport = 104000\n",
+        ["6: receive.port: the number 104000; expected at most 65535"],
+    ),
+    "long AE title, said once": (
+        BRIDGE.replace('"B"', '"HOSPITAL_BRIDGE_1"') + PACS,
+        [
+            (
+                "2: bridge.ae_title: 17 characters; expected an AE title: 1 to 16 printable ASCII characters "
+                "without backslash"
+            )
+        ],
+    ),
+    "AE title of spaces": (
+        BRIDGE.replace('"B"', '"   "'),
+        [
+            (
+                "2: bridge.ae_title: an empty AE title; expected an AE title: 1 to 16 printable ASCII characters "
+                "without backslash"
+            )
+        ],
+    ),
+    "word that is not offered": (
+        BRIDGE.replace("rules =", 'log = "plan"\nrules ='),
+        ['4: bridge.log: the text "plan"; expected "json" or "plain". Did you mean plain?'],
+    ),
+    "address for a host": (
+        BRIDGE + PACS.replace('"pacs"', '"dicom://pacs:104"'),
+        [
+            (
+                '7: destinations.pacs.host: the text "dicom://pacs:104"; expected a host name or an IP address. '
+                "Leave out http://, port and path"
+            )
+        ],
+    ),
+    "http to the outside": (
+        BRIDGE + ACCOUNT + 'base_url = "http://platform.example/"\n',
+        [
+            (
+                "8: accounts.gc.base_url: an address that begins with http://; expected https://. "
+                "http is for this machine only"
+            )
+        ],
+    ),
+    "empty list of pauses": (
+        BRIDGE + PACS + "retry_s = []\n",
+        ["9: destinations.pacs.retry_s: an empty list; expected at least one entry"],
+    ),
+    "pause of nothing": (
+        BRIDGE + PACS + "retry_s = [10, 0]\n",
+        ["9: destinations.pacs.retry_s[1]: the number 0; expected more than 0"],
+    ),
+    "endless pause": (
+        BRIDGE + "[receive]\nquiet_s = inf\n",
+        ["6: receive.quiet_s: no finite number; expected a number"],
+    ),
+    "name with a space": (
+        BRIDGE + '[sources."ct 1"]\nae_title = "CT1"\n',
+        [
+            (
+                '5: sources."ct 1": the name "ct 1"; expected letters, digits, - and _, at most 64, '
+                "beginning with a letter or digit"
+            )
+        ],
+    ),
+    "value for a table": (
+        BRIDGE.replace("[bridge]", "receive = 104\n[bridge]"),
+        ["1: receive: the number 104; expected a table"],
+    ),
+    "two sources with one AE title": (
+        BRIDGE + '[sources.a]\nae_title = "CT"\n[sources.b]\nae_title = "CT "\n',
+        [
+            (
+                '8: sources.b.ae_title: "CT" is also the AE title of sources.a, with the same host; '
+                "expected one source. Remove one, or give them hosts"
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_file_says_line_key_and_what_to_do(tmp_path: Path, text: str, expected: list[str]) -> None:
+    assert problems(tmp_path, text) == expected
+
+
+def test_all_problems_of_a_file_come_at_once_in_the_order_of_its_lines(tmp_path: Path) -> None:
+    text = BRIDGE.replace('"B"', "7") + "[engine]\ncores = -1\nturbo = true\n" + PACS.replace("104", "0")
+    lines = [int(sentence.split(":")[0]) for sentence in problems(tmp_path, text)]
+    assert lines == [2, 6, 7, 11]
+
+
+SECRETS = {
+    "token": ACCOUNT + 'base_url = "https://x/"\ntoken = "hunter2"\n',
+    "password of a destination": PACS + 'password = "hunter2"\n',
+    "secret among the options": ACCOUNT
+    + 'base_url = "https://x/"\n[accounts.gc.options]\nclient_secret = "hunter2"\n',
+    "credentials in the address": ACCOUNT + 'base_url = "https://me:hunter2@x/"\n',
+    "credentials of the proxy": ACCOUNT + 'base_url = "https://x/"\nproxy = "http://me:hunter2@x:1"\n',
+}
+
+
+@pytest.mark.parametrize("text", SECRETS.values(), ids=SECRETS.keys())
+def test_a_secret_in_the_file_is_refused_and_never_repeated(tmp_path: Path, text: str) -> None:
+    (sentence,) = problems(tmp_path, BRIDGE + text)
+    assert "hunter2" not in sentence
+    assert "secret must not stand in this file" in sentence or "user name or password" in sentence
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000/api/", "http://localhost/", "http://[::1]:1/", "https://x/v1"]
+)
+def test_http_is_for_loopback_only(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(BRIDGE + ACCOUNT + f'base_url = "{url}"\n', encoding="utf-8")
+    assert load_site(file).accounts["gc"].base_url == url
+
+
+def test_a_command_line_can_name_the_rooms_without_loading_what_is_heavy() -> None:
+    code = (
+        "import sys, bridge.config, bridge.rules\n"
+        "heavy = {'pydantic', 'pydicom', 'numpy', 'tree_sitter'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        f"bridge.config.load_site(__import__('pathlib').Path({str(EXAMPLE)!r}))\n"
+        "assert not {'pydicom', 'numpy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
