@@ -1,0 +1,88 @@
+"""Order, Step, Parcel: what a platform asks for, in which steps it is submitted, and what may leave the house.
+
+`plan` of a platform answers with an `Order`; `export` fills it and the result is a `Parcel`. Both hold neutral names,
+numbers and digests only, and round-trip through JSON unchanged: they are kept with the job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+class Repeat(StrEnum):
+    """What doing a step twice means."""
+
+    SAFE = "safe"
+    """Twice is as once."""
+    FIND_FIRST = "find-first"
+    """Twice may bill twice: look whether it happened before doing it again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One remote action of a submission."""
+
+    name: str
+    """Unique within the order, for example `upload:ct-image`."""
+    needs: tuple[str, ...] = ()
+    """Steps whose notes this one reads."""
+    commits: bool = False
+    """Money or work may begin here."""
+    repeat: Repeat = Repeat.SAFE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedFile:
+    """A volume that the platform wants as one file."""
+
+    input: str
+    format: str
+    """A name of the table of formats in `export.formats`, for example `mha`."""
+    file_name: str
+    """Neutral: says nothing about patient, study or house."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedValue:
+    """A number, text or structure that the rule gives to the platform."""
+
+    input: str
+    value: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Which files in which format, which values, and the steps that submit them."""
+
+    files: tuple[OrderedFile, ...]
+    values: tuple[OrderedValue, ...] = ()
+    steps: tuple[Step, ...]
+    details: dict[str, str]
+    """The platform's own words for its steps, for example the address of the algorithm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParcelFile:
+    """A converted file, ready to leave."""
+
+    input: str
+    ref: str
+    """Name on the job's shelf."""
+    file_name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """What leaves the house for one job."""
+
+    order: Order
+    files: tuple[ParcelFile, ...]
+    values: tuple[OrderedValue, ...] = ()
+
+    def file(self, input_name: str) -> ParcelFile:
+        return next(file for file in self.files if file.input == input_name)

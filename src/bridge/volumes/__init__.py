@@ -1,0 +1,48 @@
+"""What is it? Headers become series, series become volumes: geometry, pixels, content.
+
+Pure: files are read by a reader that is handed in (`bridge.dicom.pixels.FileReader`). The face imports nothing
+until a name is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bridge.volumes.content import content_of, frame_digest, frame_digests
+    from bridge.volumes.pixels import Reader, read_values
+    from bridge.volumes.split import candidates_of
+    from bridge.volumes.volume import Candidate, Geometry, Plane, Volume
+
+__all__ = [
+    "Candidate",
+    "Geometry",
+    "Plane",
+    "Reader",
+    "Volume",
+    "candidates_of",
+    "content_of",
+    "frame_digest",
+    "frame_digests",
+    "read_values",
+]
+
+_HOME = {
+    "Candidate": "volume",
+    "Geometry": "volume",
+    "Plane": "volume",
+    "Volume": "volume",
+    "Reader": "pixels",
+    "candidates_of": "split",
+    "content_of": "content",
+    "frame_digest": "content",
+    "frame_digests": "content",
+    "read_values": "pixels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
