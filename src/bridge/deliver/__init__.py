@@ -1,0 +1,1 @@
+"""Where does it go? One receipt for each instance, in the words of the peer."""

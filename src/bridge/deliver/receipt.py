@@ -1,0 +1,21 @@
+"""What a peer said about one instance, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.dicom.statuses import STORED, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    destination: str
+    sop_instance_uid: str
+    outcome: Outcome
+    status: int | None
+    """The DIMSE status; None when the peer gave no answer at all."""
+    reason: str
+
+    @property
+    def stored(self) -> bool:
+        return self.outcome in STORED

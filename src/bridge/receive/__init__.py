@@ -1,0 +1,1 @@
+"""What came in, and is it safe? Durable before the sender hears success."""

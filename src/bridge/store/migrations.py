@@ -1,0 +1,135 @@
+"""Numbered migrations of the index. A number is never reused and a step that has been released never changes."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        """CREATE TABLE studies (
+            study_instance_uid TEXT PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL,
+            source TEXT NOT NULL,
+            first_at REAL NOT NULL,
+            last_at REAL NOT NULL,
+            due_at REAL NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0
+        )""",
+        "CREATE INDEX studies_due ON studies (state, due_at)",
+        """CREATE TABLE instances (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            sop_instance_uid TEXT NOT NULL,
+            version INTEGER NOT NULL,
+            sop_class_uid TEXT NOT NULL,
+            series_instance_uid TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
+            transfer_syntax_uid TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            file TEXT NOT NULL,
+            calling_ae_title TEXT NOT NULL,
+            own INTEGER NOT NULL,
+            received_at REAL NOT NULL,
+            UNIQUE (sop_instance_uid, digest),
+            UNIQUE (sop_instance_uid, version)
+        )""",
+        "CREATE INDEX instances_study ON instances (study_instance_uid)",
+        """CREATE TABLE headers (
+            number INTEGER PRIMARY KEY REFERENCES instances (number),
+            syntax TEXT NOT NULL,
+            encoded BLOB NOT NULL
+        )""",
+        """CREATE TABLE frames (
+            number INTEGER NOT NULL REFERENCES instances (number),
+            frame INTEGER NOT NULL,
+            digest TEXT NOT NULL,
+            PRIMARY KEY (number, frame)
+        )""",
+        """CREATE TABLE decisions (
+            study_instance_uid TEXT NOT NULL,
+            rule TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            explanation TEXT NOT NULL,
+            job_id TEXT,
+            decided_at REAL NOT NULL,
+            PRIMARY KEY (study_instance_uid, rule)
+        )""",
+        """CREATE TABLE jobs (
+            id TEXT PRIMARY KEY,
+            rule TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
+            account TEXT NOT NULL,
+            algorithm TEXT NOT NULL,
+            declared_version TEXT NOT NULL,
+            state TEXT NOT NULL,
+            stage TEXT NOT NULL,
+            code TEXT NOT NULL DEFAULT '',
+            reason TEXT NOT NULL DEFAULT '',
+            frozen TEXT NOT NULL,
+            inputs TEXT NOT NULL,
+            explanation TEXT NOT NULL,
+            remote TEXT NOT NULL DEFAULT '',
+            outputs TEXT NOT NULL DEFAULT '[]',
+            created_at REAL NOT NULL,
+            changed_at REAL NOT NULL,
+            deadline_at REAL
+        )""",
+        "CREATE INDEX jobs_state ON jobs (state)",
+        "CREATE INDEX jobs_study ON jobs (study_instance_uid)",
+        """CREATE TABLE events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            job_id TEXT NOT NULL,
+            at REAL NOT NULL,
+            event TEXT NOT NULL,
+            keys TEXT NOT NULL
+        )""",
+        "CREATE INDEX events_job ON events (job_id)",
+        """CREATE TABLE results (
+            sop_instance_uid TEXT PRIMARY KEY,
+            job_id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            output_name TEXT NOT NULL,
+            sop_class_uid TEXT NOT NULL,
+            series_instance_uid TEXT NOT NULL,
+            file TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL
+        )""",
+        "CREATE INDEX results_job ON results (job_id)",
+        """CREATE TABLE deliveries (
+            job_id TEXT NOT NULL,
+            destination TEXT NOT NULL,
+            sop_instance_uid TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            status INTEGER,
+            reason TEXT NOT NULL DEFAULT '',
+            attempts INTEGER NOT NULL DEFAULT 0,
+            first_at REAL,
+            last_at REAL,
+            PRIMARY KEY (job_id, destination, sop_instance_uid)
+        )""",
+        """CREATE TABLE specs (
+            account TEXT NOT NULL,
+            algorithm TEXT NOT NULL,
+            declared_version TEXT NOT NULL,
+            spec TEXT,
+            code TEXT NOT NULL DEFAULT '',
+            reason TEXT NOT NULL DEFAULT '',
+            learned_at REAL NOT NULL,
+            PRIMARY KEY (account, algorithm, declared_version)
+        )""",
+    ),
+)
+
+
+def migrate(connection: Connection) -> int:
+    """Bring an index to the newest shape; the number of its schema is SQLite's `user_version`."""
+    have = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    for number, statements in enumerate(MIGRATIONS[have:], start=have + 1):
+        for statement in statements:
+            connection.execute(text(statement))
+        connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+    return len(MIGRATIONS)
