@@ -1,0 +1,188 @@
+"""The sandbox as one object: a folder, two origins, a platform between them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+
+from bridge.errors import ConfigError
+
+from .api import Api
+from .catalogue import ALGORITHMS
+from .objects import Job, Platform
+from .records import LineFile, iso
+from .runner import Runner
+from .server import Log, Origin
+from .store import ObjectStore
+from .submission import Limits, Submission
+from .wire import Wire
+
+
+class Sandbox:
+    """Grand Challenge on loopback, over TLS with a certificate authority of its own.
+
+    Writes into `folder`: ca.pem, token (mode 0600), requests.jsonl (one line per request), ledger.jsonl (one line
+    per job created), store/ (what was uploaded and computed), errors.log (only when the sandbox itself failed).
+    Uploads, sessions, images and jobs are forgotten when it stops; token, algorithms and their versions are not.
+
+    Args:
+        compute_seconds: the least time that a job spends in Executing.
+        url_expiry_s: how long a signed URL is good.
+        at_once: how many jobs compute at the same time.
+        clock: seconds since 1970, for creation times and signed URLs.
+    Raises:
+        ConfigError: SBX-001, the package `trustme` is missing.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        store_port: int = 0,
+        compute_seconds: float = 0.0,
+        url_expiry_s: int = 3600,
+        at_once: int = 2,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self._clock = folder, clock
+        self.ca_file, self.token_file = folder / "ca.pem", folder / "token"
+        self.requests_file, self.ledger_file = folder / "requests.jsonl", folder / "ledger.jsonl"
+        context = _certificate(self.ca_file, host)
+        self._requests, self._jobs = LineFile(self.requests_file), LineFile(self.ledger_file)
+        errors = folder / "errors.log"
+        self.store = ObjectStore(folder / "store", clock=clock, url_expiry_s=url_expiry_s)
+        self.platform = Platform(self.store, clock)
+        self.platform.add_user(_token(self.token_file))
+        self._runner = Runner(self.platform, folder, compute_s=compute_seconds, at_once=at_once)
+        self._api_origin = Origin(host, port, context, self._log("api"), errors)
+        self._store_origin = Origin(host, store_port, context, self._log("store"), errors)
+        self.store.url = self._store_origin.url
+        self._api = Api(
+            self.platform,
+            Wire(self.platform, self._api_origin.url),
+            Submission(self.platform, limits or Limits()),
+            self._runner,
+            self._bill,
+        )
+
+    @property
+    def base_url(self) -> str:
+        return f"{self._api_origin.url}/api/v1/"
+
+    @property
+    def token(self) -> str:
+        return self.token_file.read_text(encoding="utf-8").strip()
+
+    def start(self) -> None:
+        self._store_origin.start(self.store.answer)
+        self._api_origin.start(self._api.answer)
+
+    def stop(self) -> None:
+        self._api_origin.stop()
+        self._store_origin.stop()
+        self._runner.stop()
+        self._requests.close()
+        self._jobs.close()
+
+    def __enter__(self) -> Sandbox:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def add_user(self, *, may_run: bool = True) -> str:
+        """Another account; returns its token."""
+        return self.platform.add_user(secrets.token_hex(32), may_run=may_run).token
+
+    def _log(self, origin: str) -> Log:
+        def log(method: str, path: str, authorization: bool, status: int) -> None:
+            self._requests.append(
+                {
+                    "time": iso(time.time()),
+                    "origin": origin,
+                    "method": method,
+                    "path": path,
+                    "authorization": authorization,
+                    "status": status,
+                }
+            )
+
+        return log
+
+    def _bill(self, job: Job) -> None:
+        slug = self.platform.algorithms[job.algorithm].slug
+        self._jobs.append({"job": job.pk, "algorithm": slug, "time": iso(self._clock())})
+
+
+def run(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    store_port: int = 0,
+    compute_seconds: float = 0.0,
+    url_expiry_s: int = 3600,
+) -> None:
+    """Serve until SIGTERM or SIGINT; one JSON line on stdout says when and where."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    sandbox = Sandbox(
+        folder,
+        host=host,
+        port=port,
+        store_port=store_port,
+        compute_seconds=compute_seconds,
+        url_expiry_s=url_expiry_s,
+    )
+    with sandbox:
+        ready = {
+            "ready": True,
+            "base_url": sandbox.base_url,
+            "ca": str(sandbox.ca_file.resolve()),
+            "token_file": str(sandbox.token_file.resolve()),
+            "algorithm": ALGORITHMS[0].slug,
+        }
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        stop.wait()
+
+
+def _certificate(ca_file: Path, host: str) -> ssl.SSLContext:
+    try:
+        import trustme
+    except ImportError:
+        raise ConfigError(
+            "SBX-001",
+            "the package trustme is not installed",
+            "it, for the sandbox's certificate",
+            "Install dicom-cloud-bridge[sandbox]",
+        ) from None
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(ca_file))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*dict.fromkeys(("127.0.0.1", "localhost", host))).configure_cert(context)
+    return context
+
+
+def _token(file: Path) -> str:
+    """The token of an earlier run in this folder, or a new one, readable by the owner only."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(32) + "\n", encoding="utf-8")
+    return file.read_text(encoding="utf-8").strip()
