@@ -33,7 +33,7 @@ def peer_tool(name: str) -> str:
     folders = [f for f in _search_path() if not Path(f).resolve().is_relative_to(Path(sys.prefix).resolve())]
     found = shutil.which(name, path=":".join(folders))
     if found is None:
-        pytest.skip(f"needs {name} on this machine (`make setup-peers` says how)")
+        pytest.skip(f"needs {name} on this machine (`make peers` installs it)")
     return found
 
 

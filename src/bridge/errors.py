@@ -107,7 +107,7 @@ class Held(BridgeError):
 
 
 class TryLater(BridgeError):
-    """Not now. `after_s`: the other side's wish in seconds, if it told one."""
+    """Not now. `after_s`: the other side's wish in seconds, if it told one. `tries`: after so many it is no use."""
 
     kind = "try-later"
 
@@ -120,8 +120,10 @@ class TryLater(BridgeError):
         numbers: Mapping[str, float | int | str] | None = None,
         *,
         after_s: float | None = None,
+        tries: int | None = None,
     ) -> None:
         self.after_s = after_s
+        self.tries = tries
         super().__init__(code, found, expected, remedy, numbers)
 
 

@@ -42,46 +42,60 @@ class Concept(Section):
     """What a value that came back means: a code for the measurement and one for its unit (PS3.3 8.8)."""
 
     scheme: Text = Field(examples=['"SCT"'])
+    """Coding Scheme Designator."""
     code: Text = Field(examples=['"118565006"'])
+    """Code Value."""
     meaning: Text = Field(examples=['"Volume"'])
+    """Code Meaning."""
     unit: Text = Field(examples=['"ml"'])
     """UCUM."""
     unit_meaning: Text = Field(examples=['"milliliter"'])
+    """In words."""
 
 
 class InputModel(Section):
     """`[rules.NAME.inputs.SOCKET]`: which volume goes into a socket of the algorithm."""
 
     volume: Conditions = Field(min_length=1, examples=['{ Modality = "CT" }'])
+    """Conditions on the volume, by keyword or fact."""
     prefer: Annotated[tuple[str, ...], Strict(False), AfterValidator(_preferences)] = ()
+    """For ties, in this order."""
 
 
 class ResultsModel(Section):
     """`[rules.NAME.results]`: what is made of the answer."""
 
     segmentation: bool = True
+    """Masks become DICOM SEG."""
     measurement_report: bool = True
+    """Volumes and values become a structured report (TID 1500)."""
     concepts: dict[Text, Concept] = Field(default_factory=dict)
-    """By socket."""
+    """What the value of a socket means; without it a private code stands for it."""
 
 
 class RuleModel(Section):
     """`[rules.NAME]`"""
 
     mode: Literal["off", "explain", "hold", "live"] = Field(examples=['"explain"'])
+    """`off`, `explain` (record what would run), `hold` (make the job, wait for a person), `live`."""
     platform: Name = Field(examples=['"gc"'])
     """An account of site.toml."""
     algorithm: Text = Field(examples=['"lungs-and-airways"'])
+    """The platform's name of the algorithm."""
     version: str = ""
     """The version of the algorithm that the site relies on; part of the identity of a job."""
     destinations: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)] = Field(
         examples=['["pacs"]']
     )
+    """Where results go: names of site.toml."""
     study: Conditions = Field(default_factory=dict)
+    """Conditions on the study, by keyword or fact."""
     inputs: dict[Text, InputModel] = Field(min_length=1)
+    """One table for each socket."""
     values: dict[Text, JsonValue] = Field(default_factory=dict)
     """Fixed inputs, by socket."""
     results: ResultsModel = Field(default_factory=ResultsModel)
+    """What is made of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,13 @@ class BridgeSettings(Section):
     """`[bridge]`"""
 
     ae_title: AETitle = Field(examples=['"BRIDGE"'])
+    """The name under which senders and PACS know this bridge."""
     data: FilePath = Field(examples=['"data"'])
     """Folder for everything that is kept; on a local disk."""
     rules: FilePath = Field(examples=['"rules.toml"'])
+    """The file of rules."""
     log: Literal["json", "plain"] = "json"
+    """Lines for machines or for people, on standard error."""
     series_number_base: int = Field(default=9000, ge=1, le=2**31 - 1000)
     """Series numbers of results begin here."""
 
@@ -33,13 +36,19 @@ class ReceiveSettings(Section):
     host: Host = "127.0.0.1"
     """This machine only, until the site says otherwise: "0.0.0.0" listens on every network."""
     port: Port = 11112
+    """DICOM port."""
     quiet_s: Seconds = 30.0
     """A study is complete when nothing has arrived for so long."""
     maximum_associations: int = Field(default=25, ge=1, le=1000)
+    """Senders at once; one more is rejected."""
     maximum_pdu_bytes: int = Field(default=131072, ge=4096, le=1 << 20)
+    """The longest protocol data unit that is announced (PS3.8 D.1)."""
     acse_timeout_s: Seconds = 30.0
+    """For the negotiation of an association."""
     dimse_timeout_s: Seconds = 60.0
+    """For the rest of a message that has begun."""
     network_timeout_s: Seconds = 60.0
+    """How long an association may be silent."""
     any_calling_ae: bool = False
     """Take objects from AE titles that are not among the sources. For test benches."""
     reserve_bytes: int = Field(default=2_000_000_000, ge=0)
@@ -50,6 +59,7 @@ class SourceSettings(Section):
     """`[sources.NAME]`: who may send."""
 
     ae_title: AETitle = Field(examples=['"CT1"'])
+    """The calling AE title."""
     host: Host | None = None
     """When given, the only address that may use this AE title."""
     quiet_s: Seconds = 30.0
@@ -60,16 +70,25 @@ class DestinationSettings(Section):
     """`[destinations.NAME]`: where results go."""
 
     ae_title: AETitle = Field(examples=['"PACS"'])
+    """The called AE title."""
     host: Host = Field(examples=['"pacs.example"'])
+    """Name or address."""
     port: Port = Field(examples=["104"])
+    """DICOM port."""
     calling_ae_title: AETitle = ""
     """Where it is not given, that of the bridge."""
     connect_timeout_s: Seconds = 10.0
+    """For the TCP connection."""
     acse_timeout_s: Seconds = 30.0
+    """For the negotiation of an association."""
     dimse_timeout_s: Seconds = 60.0
+    """For the answer to one C-STORE."""
     network_timeout_s: Seconds = 60.0
+    """How long an association may be silent."""
     retry_s: Pauses = (10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+    """Pauses before the second, third ... attempt; the last one repeats."""
     give_up_after_days: float = Field(default=7.0, gt=0, le=365)
+    """After so long a person must decide."""
     parallel: int = Field(default=1, ge=1, le=16)
     """Associations at once."""
 
@@ -78,14 +97,21 @@ class AccountSettings(Section):
     """`[accounts.NAME]`: a platform that computes, and who we are there."""
 
     platform: str = Field(min_length=1, examples=['"grand-challenge"'])
+    """One of the installed platforms."""
     base_url: Url = Field(examples=['"https://grand-challenge.org/api/v1/"'])
+    """Address of its API; https, but for this machine."""
     token_file: FilePath = Field(examples=['"secrets/token"'])
+    """Holds nothing but the token, mode 0600; read each time it is used."""
     ca: FilePath | None = None
     """PEM file that is trusted instead of the public authorities."""
     proxy: ProxyUrl | None = None
+    """Proxy for every connection of this account."""
     timeout_s: Seconds = 60.0
+    """For one request."""
     jobs_in_flight: int = Field(default=4, ge=1, le=1000)
+    """Jobs at the platform at once."""
     retry_s: Pauses = (5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+    """Pauses while the platform is away; the last one repeats."""
     describe_again_s: Seconds = 3600.0
     """How long what the platform says of an algorithm counts."""
     deadline_hours: float = Field(default=50.0, gt=0, le=24 * 90)

@@ -100,17 +100,17 @@ def _pick(wish: RuleInput, candidates: Sequence[Candidate]) -> _Pick:
     """Judge every candidate for one input."""
     judged = [_judge(wish, candidate) for candidate in candidates]
     fits = [one for one, verdict in zip(candidates, judged, strict=True) if not verdict.reason]
-    left, decided = best(wish.prefer, fits)
-    outcome, reason = _decision(wish, candidates, judged, left, decided)
+    left, behind = best(wish.prefer, fits)
+    outcome, reason = _decision(wish, candidates, judged, left, behind[-1][1] if behind else "")
     winner = left[0] if outcome is Outcome.MATCH else None
     verdicts = []
     for candidate, verdict in zip(candidates, judged, strict=True):
         why = verdict.reason
         if not why:
-            is_left = any(candidate is one for one in left)
+            decided = next((name for one, name in behind if one is candidate), "")
             why = (
                 f"fits, but {decided} puts another before it"
-                if not is_left
+                if decided
                 else "every condition holds"
                 if winner
                 else "fits as well as another"

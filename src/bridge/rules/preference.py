@@ -23,15 +23,16 @@ class Figure:
     shown: Callable[[Candidate], str]
 
 
-def best(prefer: Sequence[str], candidates: Sequence[Candidate]) -> tuple[list[Candidate], str]:
-    """Those that no preference, in order, puts behind another; and the name of the last one that decided."""
-    left, decided = list(candidates), ""
+def best(
+    prefer: Sequence[str], candidates: Sequence[Candidate]
+) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
+    """Those that no preference, in order, puts behind another; and the others, each with the one that did."""
+    left, behind = list(candidates), []
     for name in prefer:
         scores = [FIGURES[name].score(candidate) for candidate in left]
-        kept = [one for one, score in zip(left, scores, strict=True) if score == max(scores)]
-        if len(kept) < len(left):
-            left, decided = kept, name
-    return left, decided
+        behind += [(one, name) for one, score in zip(left, scores, strict=True) if score != max(scores)]
+        left = [one for one, score in zip(left, scores, strict=True) if score == max(scores)]
+    return left, behind
 
 
 def series_number(candidate: Candidate) -> int | None:

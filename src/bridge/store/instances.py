@@ -171,6 +171,18 @@ class Instances:
             )
             return int(counted.scalar_one())
 
+    def look_again(self, study: Study, after_s: float) -> None:
+        """Let a study rest after a failure; one that has grown meanwhile keeps its own due time."""
+        with self._index.write() as connection:
+            connection.execute(
+                sa.update(studies)
+                .where(
+                    studies.c.study_instance_uid == study.study_instance_uid,
+                    studies.c.due_at == study.due_at,
+                )
+                .values(due_at=self._index.clock() + after_s)
+            )
+
     def set_aside(self, study: Study) -> None:
         """Stop looking at a study until something new of it arrives."""
         with self._index.write() as connection:

@@ -228,6 +228,23 @@ class Jobs:
                 sa.update(jobs).where(jobs.c.id == job_id).values(changed_at=self._index.clock(), **values)
             )
 
+    def release(self, job_id: str) -> bool:
+        """Let a job go on that was held before anything of it was done. False for any other."""
+        with self._index.write() as connection:
+            changed = connection.execute(
+                sa.update(jobs)
+                .where(
+                    jobs.c.id == job_id,
+                    jobs.c.state == JobState.HELD,
+                    jobs.c.stage == Stage.PREPARE,
+                    jobs.c.code == "",
+                )
+                .values(state=JobState.READY, reason="", changed_at=self._index.clock())
+            )
+            if changed.rowcount:
+                self._note(connection, job_id, "job.released", {})
+            return bool(changed.rowcount)
+
     def started(self, job_id: str) -> None:
         """The engine has the job. Only a ready one becomes running: a person may have ended it meanwhile."""
         with self._index.write() as connection:

@@ -153,6 +153,16 @@ def test_preferences_decide_in_their_order(
     assert chosen(applied(rule(tmp_path, prefer=prefer), one, other)) == expected
 
 
+def test_each_loser_names_the_preference_that_put_it_aside(tmp_path: Path) -> None:
+    wish = rule(tmp_path, prefer='["thinnest", "lowest-series-number"]')
+    choice = applied(wish, volume(1, spacing=5.0), volume(2, spacing=1.0), volume(3, spacing=1.0))
+    assert reasons(choice) == [
+        "fits, but thinnest puts another before it",
+        "every condition holds",
+        "fits, but lowest-series-number puts another before it",
+    ]
+
+
 def test_what_lost_by_a_preference_says_by_which(tmp_path: Path) -> None:
     choice = applied(rule(tmp_path, prefer='["thinnest"]'), volume(1, spacing=2.0), volume(2, spacing=1.0))
     assert reasons(choice) == ["fits, but thinnest puts another before it", "every condition holds"]

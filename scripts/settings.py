@@ -1,0 +1,92 @@
+"""Write the reference of all settings, operators and facts into docs/configuration.md, from the models themselves."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from bridge.config import rules, site
+from bridge.config.vocabulary import FACTS, OPERATORS, PREFERENCES, Scope
+
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+BEGIN, END = "<!-- reference: written by scripts/settings.py -->", "<!-- end of reference -->"
+
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("site.toml: [bridge]", site.BridgeSettings),
+    ("site.toml: [receive]", site.ReceiveSettings),
+    ("site.toml: [sources.NAME]", site.SourceSettings),
+    ("site.toml: [destinations.NAME]", site.DestinationSettings),
+    ("site.toml: [accounts.NAME]", site.AccountSettings),
+    ("site.toml: [engine]", site.EngineSettings),
+    ("rules.toml: [rules.NAME]", rules.RuleModel),
+    ("rules.toml: [rules.NAME.inputs.SOCKET]", rules.InputModel),
+    ("rules.toml: [rules.NAME.results]", rules.ResultsModel),
+    ("rules.toml: [rules.NAME.results.concepts.SOCKET]", rules.Concept),
+)
+
+
+def reference() -> str:
+    parts = []
+    for title, model in SECTIONS:
+        parts.append(f"### {title}\n\n| key | default | what |\n|---|---|---|")
+        helps = _helps(model)
+        for name, field in model.model_fields.items():
+            parts.append(f"| `{name}` | {_default(field)} | {helps.get(name, '')} |")
+        parts.append("")
+    for title, table in (
+        ("Operators of a condition", OPERATORS.values()),
+        ("Facts of a volume", _facts(Scope.VOLUME)),
+        ("Facts of a study", _facts(Scope.STUDY)),
+        ("Preferences", PREFERENCES.values()),
+    ):
+        parts.append(f"### {title}\n\n| name | what |\n|---|---|")
+        for row in table:
+            example = f", as `{row.example}`" if hasattr(row, "example") else ""
+            parts.append(f"| `{row.name}`{example} | {row.help} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _facts(scope: Scope) -> list[Any]:
+    return [fact for fact in FACTS.values() if fact.scope is scope]
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default_factory() if field.default_factory else field.default
+    if value is PydanticUndefined or value in (None, "", {}, ()) or isinstance(value, BaseModel):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{list(value) if isinstance(value, tuple) else value}`"
+
+
+def _helps(model: type[BaseModel]) -> dict[str, str]:
+    """The docstring below each field."""
+    body = ast.parse(inspect.getsource(model)).body[0].body  # type: ignore[attr-defined]
+    found = {}
+    for field, text in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+            found[field.target.id] = " ".join(str(text.value.value).split())  # type: ignore
+    return found
+
+
+def rewritten(page: str) -> str:
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n\n{reference()}\n{END}{tail}"
+
+
+if __name__ == "__main__":
+    page = DOCS.read_text()
+    if "--check" in sys.argv:
+        sys.exit(page != rewritten(page))
+    DOCS.write_text(rewritten(page))

@@ -1,0 +1,1 @@
+"""How does a person ask? One file per group of commands, imported when it is used."""

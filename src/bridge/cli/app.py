@@ -1,0 +1,191 @@
+"""All commands, each a thin function that imports its body.
+
+`bridge --help` must answer at once: nothing here imports a DICOM library, pydantic or the engine, and Typer's Rich
+help, which alone takes longer than everything else together, is off.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(
+    name="bridge",
+    help="The bridge between hospital imaging and cloud algorithms.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+)
+jobs = typer.Typer(help="Look at jobs.", rich_markup_mode=None, no_args_is_help=True)
+sandbox = typer.Typer(
+    help="Platforms on this machine, for trying and testing.", rich_markup_mode=None, no_args_is_help=True
+)
+app.add_typer(jobs, name="jobs")
+app.add_typer(sandbox, name="sandbox")
+
+CONFIG = typer.Option(Path("site.toml"), "--config", "-c", help="site.toml; it names rules.toml.")
+JSON = typer.Option(False, "--json", help="For scripts.")
+
+
+@app.command()
+def serve(config: Path = CONFIG) -> None:
+    """Receive, decide, compute, deliver, until stopped."""
+    from bridge.cli.serve import serve
+
+    serve(config)
+
+
+@app.command()
+def init(
+    folder: Path = typer.Argument(Path(), help="Where site.toml and rules.toml are written."),
+    ae_title: str = typer.Option("BRIDGE", prompt="AE title of this bridge"),
+    host: str = typer.Option("127.0.0.1", prompt="Address to listen on (0.0.0.0 is every network)"),
+    port: int = typer.Option(11112, prompt="Port to listen on"),
+    pacs_ae_title: str = typer.Option("PACS", prompt="AE title of the PACS"),
+    pacs_host: str = typer.Option("127.0.0.1", prompt="Host of the PACS"),
+    pacs_port: int = typer.Option(104, prompt="Port of the PACS"),
+    base_url: str = typer.Option("https://grand-challenge.org/api/v1/", prompt="API of Grand Challenge"),
+    algorithm: str = typer.Option("lungs-and-airways", prompt="Algorithm (its slug)"),
+    socket: str = typer.Option("ct-image", prompt="Input socket of the algorithm"),
+    modality: str = typer.Option("CT", prompt="Modality that the algorithm takes"),
+) -> None:
+    """Ask for what is needed and write site.toml and rules.toml. Answers given as options are not asked."""
+    from bridge.cli.init import Answers, init
+
+    init(
+        folder,
+        Answers(
+            ae_title=ae_title,
+            host=host,
+            port=port,
+            pacs_ae_title=pacs_ae_title,
+            pacs_host=pacs_host,
+            pacs_port=pacs_port,
+            base_url=base_url,
+            algorithm=algorithm,
+            socket=socket,
+            modality=modality,
+        ),
+    )
+
+
+@app.command()
+def check(config: Path = CONFIG, json: bool = JSON) -> None:
+    """Check both files, this machine, every destination and every platform."""
+    from bridge.cli.check import check
+
+    check(config, as_json=json)
+
+
+@app.command()
+def run(
+    rule: str = typer.Argument(help="A rule of rules.toml."),
+    folder: Path = typer.Argument(help="A folder of DICOM files: one study."),
+    out: Path = typer.Option(..., "--out", help="Where the results are written."),
+    config: Path = CONFIG,
+) -> None:
+    """Run one rule on one folder, without a PACS; results are written as files."""
+    from bridge.cli.run import run
+
+    run(rule, folder, out, config)
+
+
+@app.command()
+def health(config: Path = CONFIG) -> None:
+    """Exit with 0 when the service lives, 1 when it does not. Reads one small file."""
+    from bridge.cli.health import health
+
+    health(config)
+
+
+@app.command()
+def demo(
+    study: Path | None = typer.Argument(None, help="A folder of DICOM files; a phantom when left out."),
+    out: Path = typer.Option(Path("demo"), "--out", help="Everything the demo makes is in here."),
+) -> None:
+    """Show the whole way on this machine: PACS, bridge, cloud, and a crash in the middle."""
+    from bridge.cli.demo import demo
+
+    demo(study, out)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from bridge.version import __version__
+
+    typer.echo(__version__)
+
+
+@jobs.command("list")
+def jobs_list(
+    config: Path = CONFIG,
+    state: str = typer.Option("", help="Only jobs in this state, for example held."),
+    json: bool = JSON,
+) -> None:
+    """List jobs, newest first, and studies that wait for a person."""
+    from bridge.cli.jobs import list_jobs
+
+    list_jobs(config, state, as_json=json)
+
+
+@jobs.command("show")
+def jobs_show(
+    job: str = typer.Argument(help="The job's id, or how it begins."),
+    config: Path = CONFIG,
+    json: bool = JSON,
+    report: Path | None = typer.Option(None, "--report", help="Write the job's report.html there."),
+) -> None:
+    """Show one job: why, when, what came back, what each destination said."""
+    from bridge.cli.jobs import show_job
+
+    show_job(config, job, as_json=json, report=report)
+
+
+@jobs.command("release")
+def jobs_release(
+    job: str = typer.Argument(help="The job's id, or how it begins."), config: Path = CONFIG
+) -> None:
+    """Let a job go on that its rule holds."""
+    from bridge.cli.jobs import release_job
+
+    release_job(config, job)
+
+
+@sandbox.command("grand-challenge")
+def sandbox_grand_challenge(
+    folder: Path = typer.Argument(help="Working folder; its CA, token and logs are written there."),
+    port: int = typer.Option(0, help="API port; 0 takes a free one."),
+    store_port: int = typer.Option(0, help="Port of the object store."),
+    compute_seconds: float = typer.Option(0.0, help="Least time that a job computes."),
+) -> None:
+    """A Grand Challenge on 127.0.0.1 with an algorithm that really computes."""
+    from bridge.sandbox.grand_challenge import run
+
+    run(folder, port=port, store_port=store_port, compute_seconds=compute_seconds)
+
+
+@sandbox.command("pacs")
+def sandbox_pacs(
+    folder: Path = typer.Argument(help="Where received objects are written."),
+    port: int = typer.Option(0, help="DICOM port; 0 takes a free one."),
+    ae_title: str = typer.Option("PACS"),
+    refuse: int = typer.Option(0, help="Refuse so many C-STORE requests first."),
+) -> None:
+    """A small PACS on 127.0.0.1."""
+    from bridge.sandbox.pacs.__main__ import run
+
+    run(folder, port=port, ae_title=ae_title, refuse=refuse)
+
+
+@sandbox.command("phantom")
+def sandbox_phantom(folder: Path = typer.Argument(help="Where the files are written.")) -> None:
+    """A synthetic thorax CT study of four series, of nobody."""
+    from datetime import datetime
+
+    from bridge.sandbox.phantom import make_study, write_study
+
+    files = write_study(make_study(when=datetime.now().astimezone()), folder)
+    typer.echo(f"{len(files)} files in {folder}")

@@ -1,0 +1,125 @@
+"""`bridge run RULE FOLDER --out DIR`: one case without a PACS."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from bridge.config import check_rules, load_rules, load_site
+from bridge.config.load import raise_first
+from bridge.dicom.headers import is_part10, read_body, read_header
+from bridge.errors import BridgeError, ConfigError, Refused
+from bridge.flow import fence
+from bridge.flow.intake import Intake
+from bridge.flow.shelf import RESULTS
+from bridge.flow.single import run_job
+from bridge.log import silence_libraries
+from bridge.rules import compile_rules
+from bridge.service import Built, build
+from bridge.store.jobs import Job, JobState
+
+EXTENSIONS = {"SEG": "seg.dcm", "SR": "sr.dcm"}
+
+
+def run(rule: str, folder: Path, out: Path, config: Path) -> None:
+    """Raises ConfigError (RUN-001, RUN-002) for a rule or folder that is not there."""
+    silence_libraries()
+    site = load_site(config)
+    rules = load_rules(site.rules_file)
+    if rule not in rules.rules:
+        known = ", ".join(rules.rules)
+        raise ConfigError("RUN-001", f"no rule {rule!r} in {site.rules_file}", f"one of: {known}")
+    raise_first(check_rules(rules, site))
+    if not folder.is_dir():
+        raise ConfigError("RUN-002", f"{folder} is no folder", "a folder of DICOM files")
+    # What a crash leaves stands in the out folder: the same command goes on, and asks the platform before it pays.
+    work = out / ".bridge"
+    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    site = replace(site, data=work)
+    model = rules.rules[rule].model_copy(update={"mode": "live"})
+    with fence.lock(work):
+        built = build(site, enqueue=_no_queue)
+        try:
+            console = Console(highlight=False)
+            study = _read(built, folder, console)
+            intake = Intake(
+                built.parts,
+                [one for one in compile_rules(rules) if one.name == rule],
+                {rule: model},
+                today=lambda: datetime.now().astimezone().date(),
+            )
+            job = _decide(built, intake, study, rule)
+            job = run_job(built.parts, job.id, lambda what: console.print(f"  {what}"))
+            _hand_out(built, job, out, console)
+        finally:
+            built.close()
+
+
+def _no_queue(workflow: str, queue: str, id: str, *arguments: str, urgent: bool = False) -> None:
+    raise AssertionError("a case without the engine has no queue")
+
+
+def _read(built: Built, folder: Path, console: Console) -> str:
+    studies: set[str] = set()
+    skipped = kept = 0
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if not is_part10(file):
+            skipped += 1
+            continue
+        try:
+            encoded, syntax = read_body(file)
+            header = read_header(encoded, syntax)
+        except Refused:
+            skipped += 1
+            continue
+        studies.add(header.uid("StudyInstanceUID"))
+        built.parts.instances.keep(
+            encoded=encoded,
+            header=header,
+            sop_class_uid=header.uid("SOPClassUID"),
+            sop_instance_uid=header.uid("SOPInstanceUID"),
+            transfer_syntax_uid=syntax,
+            calling_ae_title="",
+            source="folder",
+            quiet_s=0.0,
+        )
+        kept += 1
+    console.print(f"  {kept} instances read" + (f", {skipped} other files left out" if skipped else ""))
+    if len(studies) != 1:
+        raise Refused(
+            "RUN-003",
+            f"{len(studies)} studies in the folder",
+            "one study",
+            "Give each study a folder of its own",
+        )
+    return studies.pop()
+
+
+def _decide(built: Built, intake: Intake, study: str, rule: str) -> Job:
+    row = built.parts.instances.study(study)
+    assert row is not None
+    intake.decide(row)
+    jobs = [job for job in built.parts.jobs.of_study(study) if job.rule == rule]
+    if jobs:
+        return jobs[-1]
+    decision = next(one for one in built.parts.jobs.decisions(study) if one.rule == rule)
+    raise Refused("RUN-004", f"the rule did not choose: {decision.reason}", "a volume that it wants")
+
+
+def _hand_out(built: Built, job: Job, out: Path, console: Console) -> None:
+    if job.state is not JobState.DONE:
+        raise BridgeError(job.code or "RUN-005", job.reason or f"the job ended as {job.state}")
+    shelf = built.parts.shelf(job.id)
+    for result in built.parts.jobs.results(job.id):
+        name = f"{result.output_name or job.rule}.{EXTENSIONS.get(result.kind, 'dcm')}"
+        shutil.copyfile(shelf.path(f"{RESULTS}/{result.file}"), out / name)
+        console.print(f"{out / name}")
+    from bridge.cli.report import write
+
+    write(built.parts.site, built.index, job, out / "report.html")
+    typer.echo(str(out / "report.html"))

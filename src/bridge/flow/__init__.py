@@ -1,0 +1,1 @@
+"""In which order, durably? Knows every room's face and no room's inside."""

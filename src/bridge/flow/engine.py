@@ -1,0 +1,237 @@
+"""The only door to the durable engine (DBOS Transact on a SQLite file of its own).
+
+The engine remembers how far the work of a job has got; what the job *is* stands in our own tables. A body of a step
+runs at least once and its result is recorded at most once, so every step can be repeated. Its defaults are changed
+in six places, each for a measured reason:
+
+- `application_version` is fixed: the default, a hash of the sources, leaves waiting jobs behind after an upgrade;
+- checkpoints are JSON or nothing: pickles would carry patient values and run code;
+- the file is in write-ahead mode with `synchronous = FULL`;
+- one process only (`fence.lock`), because a second one would run the same steps at the same time;
+- waiting stages are restarted for ever, stages that can crash the process five times;
+- queues are looked at each quarter of a second instead of each second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge.errors import ConfigError
+
+VERSION = "engine-1"
+"""Changed by hand only, together with a migration of waiting jobs; never the default source hash."""
+NAME = "bridge"
+FULL = 2
+EPOCH_2026 = 1_767_225_600
+ROUTINE_SLACK_S = 4 * 3600
+"""Ageing: the priority of a job is its virtual due time, so nothing starves behind a stream of newer ones."""
+
+Json = Any
+
+
+def check_sqlite() -> None:
+    """Raise ConfigError (ENG-001) for the one pair of Python and SQLite on which the engine cannot start."""
+    if sys.version_info >= (3, 12) and sqlite3.sqlite_version_info < (3, 42):
+        raise ConfigError(
+            "ENG-001",
+            f"Python {sys.version_info.major}.{sys.version_info.minor} with SQLite {sqlite3.sqlite_version}",
+            "SQLite 3.42 or newer from Python 3.12 on",
+            "Use Python 3.11, or a Python that brings a newer SQLite",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """A queue and how many of its stages may run or wait at once."""
+
+    name: str
+    at_once: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """How far one stage has got, as the engine sees it."""
+
+    id: str
+    status: str
+    attempts: int
+
+
+class Engine:
+    """Registers stages, launches, enqueues. One per process."""
+
+    def __init__(self, file: Path, *, poll_s: float = 0.25) -> None:
+        check_sqlite()
+        if os.environ.get("DBOS__CLOUD"):
+            raise ConfigError("ENG-002", "DBOS__CLOUD is set", "an engine on this machine", "Unset it")
+        _write_ahead(file)
+        from dbos import DBOS
+
+        self._url = f"sqlite:///{file}"
+        self._poll_s = poll_s
+        self._client: Any = None
+        DBOS(
+            config={
+                "name": NAME,
+                "system_database_url": self._url,
+                "serializer": _checkpoint(),
+                "executor_id": "node-0",
+                "application_version": VERSION,
+                "log_level": "CRITICAL",
+            }
+        )
+
+    def register(self, name: str, body: Callable[..., Json], *, attempts: int | None) -> None:
+        """Register a synchronous stage before `launch`. `attempts`: how often a crash may interrupt it."""
+        from dbos import DBOS
+
+        def run(*arguments: str) -> Json:
+            return body(*arguments)
+
+        DBOS.workflow(name=name, max_recovery_attempts=attempts)(_named(run, name))
+
+    def register_async(
+        self, name: str, body: Callable[..., Awaitable[Json]], *, attempts: int | None
+    ) -> None:
+        """Register a stage that waits; all of them share one event loop, so it must never block."""
+        from dbos import DBOS
+
+        async def run(*arguments: str) -> Json:
+            return await body(*arguments)
+
+        DBOS.workflow(name=name, max_recovery_attempts=attempts)(_named(run, name))
+
+    def launch(self, queues: list[Queue]) -> None:
+        """Start the engine; stages that were interrupted go on."""
+        from dbos import DBOS, DBOSClient
+
+        DBOS.launch()
+        self._client = DBOSClient(
+            system_database_url=self._url, serializer=_checkpoint(), application_name=NAME
+        )
+        for queue in queues:
+            DBOS.register_queue(
+                queue.name,
+                global_concurrency=queue.at_once,
+                polling_interval_sec=self._poll_s,
+                on_conflict="always_update",
+            )
+
+    def enqueue(self, workflow: str, queue: str, id: str, *arguments: str, urgent: bool = False) -> None:
+        """Hand a stage to the engine. The same id again is the same stage: nothing happens twice."""
+        from dbos import EnqueueOptions
+
+        priority = int(time.time()) - EPOCH_2026 + (0 if urgent else ROUTINE_SLACK_S)
+        options = EnqueueOptions(
+            workflow_name=workflow,
+            queue_name=queue,
+            workflow_id=id,
+            app_version=VERSION,
+            priority=max(priority, 1),
+        )
+        self._client.enqueue(options, *arguments)
+
+    def given_up(self) -> list[Workflow]:
+        """Stages that the engine will not run again: interrupted too often, or ended by an error of their own."""
+        found = self._client.list_workflows(
+            status=["MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ERROR"], load_input=False, load_output=False
+        )
+        return [
+            Workflow(id=w.workflow_id, status=str(w.status), attempts=w.recovery_attempts or 0) for w in found
+        ]
+
+    def stop(self, within_s: float) -> None:
+        """Let running steps end for so long; the rest goes on at the next start."""
+        from dbos import DBOS
+
+        DBOS.destroy(workflow_completion_timeout_sec=int(within_s))
+
+
+def step(name: str, function: Callable[..., Json], *arguments: Any) -> Json:
+    """Run a durable step of a synchronous stage: its JSON result is kept, and not computed again."""
+    from dbos import DBOS
+
+    return DBOS.run_step({"name": name}, function, *arguments)
+
+
+async def step_async(name: str, function: Callable[..., Awaitable[Json]], *arguments: Any) -> Json:
+    """Run a durable step of a stage that waits."""
+    from dbos import DBOS
+
+    return await DBOS.run_step_async({"name": name}, function, *arguments)
+
+
+def sleep(seconds: float) -> None:
+    """A durable pause: the wake time is kept, a restart waits only for the rest."""
+    from dbos import DBOS
+
+    DBOS.sleep(seconds)
+
+
+async def sleep_async(seconds: float) -> None:
+    from dbos import DBOS
+
+    await DBOS.sleep_async(seconds)
+
+
+async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run blocking work of a waiting stage beside the shared event loop."""
+    return await asyncio.to_thread(function, *arguments)
+
+
+def _checkpoint() -> Any:
+    from dbos import Serializer
+
+    class Checkpoint(Serializer):
+        """JSON or nothing. Of an error only its class and code; no pickle, no value of a patient."""
+
+        def name(self) -> str:
+            return "bridge_json_1"
+
+        def serialize(self, data: Any) -> str:
+            if isinstance(data, BaseException):
+                return json.dumps({"!error": type(data).__name__, "code": str(getattr(data, "code", ""))})
+            try:
+                return json.dumps(data, allow_nan=False)
+            except (TypeError, ValueError):
+                raise TypeError(f"not a checkpoint value: {type(data).__name__}") from None
+
+        def deserialize(self, serialized_data: str) -> Any:
+            data = json.loads(serialized_data)
+            if isinstance(data, dict) and "!error" in data:
+                return RuntimeError(f"{data['!error']} {data['code']}")
+            return data
+
+    return Checkpoint()
+
+
+def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    # The engine keys its registry by the qualified name of the function, which would be equal for all stages.
+    function.__name__ = name
+    function.__qualname__ = name
+    return function
+
+
+def _write_ahead(file: Path) -> None:
+    connection = sqlite3.connect(file, timeout=30)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+        if synchronous < FULL:
+            raise ConfigError(
+                "ENG-003",
+                f"a SQLite built with synchronous = {synchronous}",
+                "FULL (2): the last steps would be lost with a power cut",
+                "Use a Python whose SQLite has its ordinary settings",
+            )
+    finally:
+        connection.close()

@@ -1,0 +1,43 @@
+"""What the stages of a job work with. `service` fills it; nothing here is made by `flow` itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bridge.config.site import Site
+from bridge.flow.children import Children
+from bridge.flow.shelf import JobShelf
+from bridge.platforms.protocol import Platform
+from bridge.store.instances import Instances
+from bridge.store.jobs import Jobs
+
+
+class Enqueue(Protocol):
+    def __call__(self, workflow: str, queue: str, id: str, *arguments: str, urgent: bool = False) -> None: ...
+
+
+def nothing(point: str) -> None:
+    """The ordinary passer-by of a point: does nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    site: Site
+    key: bytes
+    instances: Instances
+    jobs: Jobs
+    children: Children
+    platform: Callable[[str], Platform]
+    """The platform of an account, by the account's name."""
+    enqueue: Enqueue
+    folder: Path
+    """`<data>/jobs`"""
+    clock: Callable[[], float]
+    passing: Callable[[str], None] = nothing
+    """Told the name of each point at which a crash would hurt most; the kill tests die there."""
+
+    def shelf(self, job_id: str) -> JobShelf:
+        return JobShelf(self.folder / job_id)

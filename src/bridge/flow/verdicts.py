@@ -1,0 +1,171 @@
+"""Errors become waiting, holding or ending here and nowhere else.
+
+A step's body raises; what the engine keeps of it is a small JSON answer: go on, again after so many seconds, or stop.
+The reason stands in the job row, in the same sentence that log, command line and report show.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypedDict
+
+import sqlalchemy.exc
+
+from bridge.errors import (
+    BridgeError,
+    ConfigError,
+    Damaged,
+    Held,
+    Never,
+    Refused,
+    TryLater,
+    Unauthorized,
+)
+from bridge.flow.parts import Parts
+from bridge.log import event
+from bridge.store.jobs import Job, JobState
+
+log = logging.getLogger("bridge.job")
+
+MOST_FAILURES = 5
+"""After so many unexpected failures of one step a job ends instead of looping for ever."""
+
+
+GOING = frozenset({JobState.READY, JobState.RUNNING})
+"""A job that the relay has handed over may be at work before its row says so."""
+
+
+class Answer(TypedDict):
+    """What a step leaves in the engine: names and numbers."""
+
+    then: str
+    pause_s: float
+
+
+ON: Answer = {"then": "on", "pause_s": 0.0}
+STOP: Answer = {"then": "stop", "pause_s": 0.0}
+
+
+def again(pause_s: float) -> Answer:
+    return {"then": "again", "pause_s": pause_s}
+
+
+def pause(pauses_s: Sequence[float], attempt: int) -> float:
+    """The pause after the attempt of that number, from 0; the last one repeats."""
+    return float(pauses_s[min(attempt, len(pauses_s) - 1)])
+
+
+def guard(
+    parts: Parts,
+    body: Callable[..., Answer | None],
+    job_id: str,
+    attempt: int,
+    pauses_s: Sequence[float],
+    *arguments: Any,
+) -> Answer:
+    """Run the body of a step for a job that is still running."""
+    job = parts.jobs.get(job_id)
+    if job.state not in GOING:
+        return STOP
+    try:
+        answer = body(job, *arguments) or ON
+    except Exception as error:  # noqa: BLE001 - the one place where every error gets its consequence
+        return _consequence(parts, job, error, attempt, pauses_s)
+    _forget_wait(parts, job)
+    return answer
+
+
+async def guard_async(
+    parts: Parts,
+    body: Callable[..., Awaitable[Answer | None]],
+    job_id: str,
+    attempt: int,
+    pauses_s: Sequence[float],
+    *arguments: Any,
+) -> Answer:
+    """`guard` for a step that waits for a platform."""
+    from bridge.flow.engine import in_thread
+
+    job = await in_thread(parts.jobs.get, job_id)
+    if job.state not in GOING:
+        return STOP
+    try:
+        answer = await body(job, *arguments) or ON
+    except Exception as error:  # noqa: BLE001 - as above
+        consequence: Answer = await in_thread(_consequence, parts, job, error, attempt, pauses_s)
+        return consequence
+    await in_thread(_forget_wait, parts, job)
+    return answer
+
+
+def _forget_wait(parts: Parts, job: Job) -> None:
+    if job.code:
+        parts.jobs.change(job.id, code="", reason="")
+
+
+def _consequence(parts: Parts, job: Job, error: Exception, attempt: int, pauses_s: Sequence[float]) -> Answer:
+    match error:
+        case TryLater() if error.tries is not None and attempt + 1 >= error.tries:
+            return end(parts, job, JobState.FAILED, error)
+        case TryLater():
+            wait = max(error.after_s or 0.0, pause(pauses_s, attempt))
+            return _wait(parts, job, error, wait)
+        case Unauthorized():
+            # Nothing is lost by waiting: a person renews the token, and the next try finds it.
+            event(log, "alert.unauthorized", level=logging.ERROR, account=job.account, code=error.code)
+            return _wait(parts, job, error, float(pauses_s[-1]))
+        case Held():
+            return end(parts, job, JobState.HELD, error)
+        case Refused():
+            return end(parts, job, JobState.REFUSED, error)
+        case Never() | Damaged() | ConfigError() | BridgeError():
+            return end(parts, job, JobState.FAILED, error)
+        case OSError() | sqlite3.OperationalError() | sqlalchemy.exc.OperationalError():
+            number = getattr(error, "errno", None)
+            trouble = TryLater("SYS-001", f"trouble with this machine ({type(error).__name__} {number})")
+            event(log, "job.machine-trouble", level=logging.ERROR, failed=True, job=job.id)
+            return _wait(parts, job, trouble, pause(pauses_s, attempt))
+        case _:
+            event(log, "job.unexpected", level=logging.ERROR, failed=True, job=job.id, stage=job.stage)
+            bug = BridgeError(
+                "BUG-001",
+                f"an unexpected {type(error).__name__} in stage {job.stage}",
+                remedy="The log names its place; please report it",
+            )
+            if attempt + 1 < MOST_FAILURES:
+                return _wait(parts, job, bug, pause(pauses_s, attempt))
+            return end(parts, job, JobState.FAILED, bug)
+
+
+def _wait(parts: Parts, job: Job, error: BridgeError, wait_s: float) -> Answer:
+    parts.jobs.change(job.id, code=error.code, reason=error.sentence())
+    parts.jobs.note(job.id, "job.waits", stage=job.stage, code=error.code, pause_s=wait_s)
+    event(
+        log,
+        "job.waits",
+        level=logging.WARNING,
+        job=job.id,
+        stage=job.stage,
+        code=error.code,
+        pause_s=wait_s,
+        reason=error.sentence(),
+    )
+    return again(wait_s)
+
+
+def end(parts: Parts, job: Job, state: JobState, error: BridgeError) -> Answer:
+    """End or hold a job: row, timeline and log say the same sentence."""
+    parts.jobs.change(job.id, state=state, code=error.code, reason=error.sentence())
+    parts.jobs.note(job.id, f"job.{state}", stage=job.stage, code=error.code, reason=error.sentence())
+    event(
+        log,
+        f"job.{state}",
+        level=logging.ERROR,
+        job=job.id,
+        stage=job.stage,
+        code=error.code,
+        reason=error.sentence(),
+    )
+    return STOP

@@ -1,0 +1,1 @@
+"""Who is watching? Reports, figures and pages. Nothing here decides anything."""

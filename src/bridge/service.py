@@ -1,0 +1,224 @@
+"""The only place that builds the parts and connects them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from bridge.config import RulesFile, Site, check_rules
+from bridge.config.load import raise_first
+from bridge.config.site import AccountSettings
+from bridge.errors import Unauthorized
+from bridge.flow import fence
+from bridge.flow.children import Children
+from bridge.flow.engine import Engine
+from bridge.flow.intake import Intake
+from bridge.flow.job import Stages
+from bridge.flow.parts import Enqueue, Parts, nothing
+from bridge.log import event
+from bridge.platforms import Account, Platform, make
+from bridge.receive.scp import Listening, Peer, Receiver
+from bridge.rules import compile_rules
+from bridge.store.instances import Instances
+from bridge.store.jobs import Jobs, JobState
+from bridge.store.tables import Index
+
+log = logging.getLogger("bridge.service")
+
+
+class TokenFile:
+    """A token that is read when it is used: a renewed file counts at once, and memory dumps hold it shortly."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def reveal(self) -> str:
+        """Raises Unauthorized (ACC-001) when the file cannot be read or is empty."""
+        try:
+            token = self._file.read_text().strip()
+        except OSError as problem:
+            raise Unauthorized(
+                "ACC-001",
+                f"the token file cannot be read ({problem.strerror})",
+                "a file that holds nothing but the token",
+                "Write the token into the file that `token_file` of the account names, readable for this user only",
+            ) from None
+        if not token:
+            raise Unauthorized("ACC-001", "an empty token file", "the token", "Write the token into it")
+        return token
+
+    def __repr__(self) -> str:
+        return "TokenFile(...)"
+
+
+def platform_of(name: str, account: AccountSettings) -> Platform:
+    """The platform of an account of site.toml. Raises ConfigError for one that is not installed."""
+    return make(
+        account.platform,
+        Account(
+            name=name,
+            base_url=account.base_url,
+            token=TokenFile(account.token_file),
+            ca=str(account.ca) if account.ca else None,
+            proxy=account.proxy,
+            timeout_s=account.timeout_s,
+            options=account.options,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """The parts of one data directory, and what must be closed at the end."""
+
+    parts: Parts
+    index: Index
+    children: Children
+
+    def close(self) -> None:
+        self.children.stop()
+        self.index.close()
+
+
+def build(
+    site: Site,
+    *,
+    enqueue: Enqueue,
+    passing: Callable[[str], None] = nothing,
+    clock: Callable[[], float] = time.time,
+) -> Built:
+    """Open the data directory of a site, which must be this process's alone (`fence.lock`)."""
+    key = fence.installation_key(site.data)
+    index = Index(site.data / "index.sqlite", clock=clock)
+    index.open()
+    cores = site.engine.cores or os.cpu_count() or 1
+    children = Children(cores, timeout_s=site.engine.child_timeout_s)
+    platforms = {name: platform_of(name, account) for name, account in site.accounts.items()}
+    parts = Parts(
+        site=site,
+        key=key,
+        instances=Instances(
+            index,
+            site.data / "instances",
+            key=key,
+            reserve_bytes=site.receive.reserve_bytes,
+            passing=passing,
+        ),
+        jobs=Jobs(index),
+        children=children,
+        platform=platforms.__getitem__,
+        enqueue=enqueue,
+        folder=site.data / "jobs",
+        clock=clock,
+        passing=passing,
+    )
+    return Built(parts=parts, index=index, children=children)
+
+
+class Service:
+    """`bridge serve`: receiver, intake, engine. One per process and one per data directory."""
+
+    def __init__(self, site: Site, rules: RulesFile, *, passing: Callable[[str], None] = nothing) -> None:
+        raise_first(check_rules(rules, site))
+        self._site = site
+        self._rules = compile_rules(rules)
+        self._models = dict(rules.rules)
+        self._passing = passing
+        self._stop = threading.Event()
+        self._lock: IO[str] | None = None
+
+    def start(self) -> None:
+        """Open everything in the order that is safe: own the directory, then the tables, the engine, the port."""
+        site = self._site
+        site.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = fence.lock(site.data)
+        self._engine = Engine(site.data / "engine.sqlite", poll_s=site.engine.poll_s)
+        self._built = build(site, enqueue=self._engine.enqueue, passing=self._passing)
+        parts = self._built.parts
+        stages = Stages(parts)
+        stages.register(self._engine)
+        self._engine.launch(stages.queues(site.engine.cores or os.cpu_count() or 1))
+        self._stages = stages
+        for job in parts.jobs.all(state=JobState.RUNNING):
+            parts.jobs.note(job.id, "job.resumed", stage=job.stage)
+        self._intake = Intake(
+            parts, self._rules, self._models, today=lambda: datetime.now().astimezone().date()
+        )
+        self.receiver = Receiver(_listening(site), parts.instances)
+        self.receiver.start()
+        self._thread = threading.Thread(target=self._look, name="intake", daemon=True)
+        self._thread.start()
+        event(log, "service.started", data=str(site.data), rules=len(self._rules), port=self.receiver.port)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then end at once: what is under way goes on at the next start."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+        self._stop.wait()
+        self.stop()
+        # Threads of sleeping stages are no daemons and would hold the interpreter until their pause is over.
+        logging.shutdown()
+        os._exit(0)
+
+    def stop(self) -> None:
+        event(log, "service.stopping")
+        self._stop.set()
+        self.receiver.stop()
+        self._thread.join(self._site.engine.stop_s)
+        self._engine.stop(self._site.engine.stop_s)
+        self._built.close()
+        (self._site.data / HEALTH).unlink(missing_ok=True)
+        event(log, "service.stopped")
+
+    def _look(self) -> None:
+        due = 0.0
+        while not self._stop.is_set():
+            try:
+                self._intake.tick()
+                if time.monotonic() >= due:
+                    due = time.monotonic() + HEALTH_EVERY_S
+                    self._stages.give_up(self._engine)
+                    write_health(self._site.data, self.receiver.port)
+            except Exception:  # noqa: BLE001 - a full disk or a locked file must not end the looking
+                event(log, "intake.trouble", level=logging.ERROR, failed=True)
+            self._stop.wait(self._site.engine.look_s)
+
+
+HEALTH = "health.json"
+HEALTH_EVERY_S = 5.0
+
+
+def write_health(data: Path, port: int) -> None:
+    """Say that the service lives; `bridge health` reads it without importing the world."""
+    part = data / f".{HEALTH}"
+    part.write_text(json.dumps({"pid": os.getpid(), "at": time.time(), "port": port}))
+    part.replace(data / HEALTH)
+
+
+def _listening(site: Site) -> Listening:
+    receive = site.receive
+    return Listening(
+        ae_title=site.ae_title,
+        host=receive.host,
+        port=receive.port,
+        peers=tuple(
+            Peer(name=name, ae_title=source.ae_title, quiet_s=source.quiet_s, host=source.host)
+            for name, source in site.sources.items()
+        ),
+        any_calling_ae=receive.any_calling_ae,
+        quiet_s=receive.quiet_s,
+        maximum_associations=receive.maximum_associations,
+        maximum_pdu_bytes=receive.maximum_pdu_bytes,
+        acse_timeout_s=receive.acse_timeout_s,
+        dimse_timeout_s=receive.dimse_timeout_s,
+        network_timeout_s=receive.network_timeout_s,
+    )

@@ -1,0 +1,141 @@
+"""Each error of the tree has its consequence, in the job row and for the engine."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import sqlalchemy as sa
+
+from bridge.errors import (
+    BridgeError,
+    ConfigError,
+    Damaged,
+    Held,
+    Never,
+    Refused,
+    TryLater,
+    Unauthorized,
+    Unsure,
+)
+from bridge.flow.parts import Parts
+from bridge.flow.verdicts import Answer, guard
+from bridge.store.jobs import Decision, Job, Jobs, JobState, NewJob
+from bridge.store.tables import Index, studies
+
+PAUSES = (1.0, 4.0, 9.0)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Parts:
+    index = Index(tmp_path / "index.sqlite")
+    index.open()
+    with index.write() as connection:
+        connection.execute(
+            sa.insert(studies).values(
+                study_instance_uid="1.2",
+                name="n",
+                state="open",
+                source="",
+                first_at=1.0,
+                last_at=1.0,
+                due_at=1.0,
+                attempts=0,
+            )
+        )
+    jobs = Jobs(index)
+    new = NewJob(
+        id="j1",
+        rule="lungs",
+        account="gc",
+        algorithm="a",
+        declared_version="",
+        state=JobState.READY,
+        reason="",
+        frozen="{}",
+        inputs="{}",
+    )
+    jobs.decide("1.2", 1.0, [Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)])
+    return cast(Parts, SimpleNamespace(jobs=jobs))
+
+
+def run(parts: Parts, error: Exception | None, attempt: int = 0) -> Answer:
+    def body(job: Job) -> None:
+        if error:
+            raise error
+
+    return guard(parts, body, "j1", attempt, PAUSES)
+
+
+ENDS: list[tuple[BridgeError, JobState]] = [
+    (Refused("GEO-001", "a gap"), JobState.REFUSED),
+    (Held("CLD-004", "another version"), JobState.HELD),
+    (Never("GC-100", "no"), JobState.FAILED),
+    (Damaged("CLD-002", "changed on its way"), JobState.FAILED),
+    (ConfigError("CFG-001", "no such thing"), JobState.FAILED),
+]
+
+
+@pytest.mark.parametrize(("error", "state"), ENDS)
+def test_error_ends_the_job(parts: Parts, error: BridgeError, state: JobState) -> None:
+    assert run(parts, error)["then"] == "stop"
+    job = parts.jobs.get("j1")
+    assert (job.state, job.code, job.reason) == (state, error.code, error.sentence())
+    assert parts.jobs.timeline("j1")[-1].event == f"job.{state}"
+
+
+WAITS: list[tuple[Exception, int, float]] = [
+    (TryLater("X-1", "busy"), 0, 1.0),
+    (TryLater("X-1", "busy"), 1, 4.0),
+    (TryLater("X-1", "busy"), 99, 9.0),
+    (TryLater("X-1", "busy", after_s=30.0), 0, 30.0),
+    (Unsure("X-2", "no answer"), 0, 1.0),
+    (Unauthorized("X-3", "401"), 0, 9.0),
+    (OSError(28, "No space left on device"), 0, 1.0),
+    (ValueError("Canary^Yellow"), 0, 1.0),
+]
+
+
+@pytest.mark.parametrize(("error", "attempt", "pause_s"), WAITS)
+def test_error_makes_the_job_wait(parts: Parts, error: Exception, attempt: int, pause_s: float) -> None:
+    assert run(parts, error, attempt) == {"then": "again", "pause_s": pause_s}
+    job = parts.jobs.get("j1")
+    assert job.state is JobState.READY
+    assert job.code
+
+
+def test_wait_is_forgotten_when_the_step_succeeds(parts: Parts) -> None:
+    run(parts, TryLater("X-1", "busy"))
+    assert run(parts, None)["then"] == "on"
+    assert parts.jobs.get("j1").code == ""
+
+
+def test_unexpected_error_is_set_aside_after_five(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, logger="bridge"):
+        assert run(parts, ValueError("Canary^Yellow"), attempt=4)["then"] == "stop"
+    job = parts.jobs.get("j1")
+    assert (job.state, job.code) == (JobState.FAILED, "BUG-001")
+    assert "Canary" not in job.reason
+
+
+def test_text_of_an_unexpected_error_is_in_no_log_line(parts: Parts, capsys: Any) -> None:
+    from bridge.log import start_logging
+
+    start_logging()
+    try:
+        run(parts, ValueError("Canary^Yellow"))
+    finally:
+        logging.getLogger("bridge").handlers.clear()
+        logging.getLogger("bridge").propagate = True
+    written = capsys.readouterr().err
+    assert "ValueError" in written
+    assert "Canary" not in written
+
+
+@pytest.mark.parametrize("state", [JobState.HELD, JobState.CANCELLED, JobState.FAILED, JobState.DONE])
+def test_job_that_is_over_runs_no_step(parts: Parts, state: JobState) -> None:
+    parts.jobs.change("j1", state=state)
+    assert run(parts, AssertionError("ran"))["then"] == "stop"
