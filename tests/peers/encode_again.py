@@ -1,0 +1,30 @@
+"""The stage `encode` once more, in a process that knows nothing of the first time.
+
+python -m tests.peers.encode_again SITE_TOML
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Never
+
+
+def main() -> None:
+    from bridge.config import load_site
+    from bridge.flow.encode import encode
+    from bridge.service import build
+
+    def no_queue(*_: object, **__: object) -> Never:
+        raise AssertionError("a stage by itself has no queue")
+
+    built = build(load_site(Path(sys.argv[1])), enqueue=no_queue)
+    try:
+        for job in built.parts.jobs.all():
+            encode(built.parts, job)
+    finally:
+        built.close()
+
+
+if __name__ == "__main__":
+    main()
