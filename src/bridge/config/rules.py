@@ -70,7 +70,9 @@ class ResultsModel(Section):
     measurement_report: bool = True
     """Volumes and values become a structured report (TID 1500)."""
     concepts: dict[Text, Concept] = Field(default_factory=dict)
-    """What the value of a socket means; without it a private code stands for it."""
+    """What the value of a socket means. A value without a concept stays with the job."""
+    private_codes: bool = False
+    """Write values without a concept too, under a private code (99BRIDGE) that follows from the socket."""
 
 
 class RuleModel(Section):

@@ -44,6 +44,7 @@ def encode(parts: Parts, job: Job) -> None:
             segmentation=rule.results.segmentation,
             measurement_report=rule.results.measurement_report,
             quantities={socket: _quantity(concept) for socket, concept in rule.results.concepts.items()},
+            private_codes=rule.results.private_codes,
             bridge_version=__version__,
             device_uid=keyed_uid(parts.key, "device"),
         ),

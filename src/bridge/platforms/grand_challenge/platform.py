@@ -1,0 +1,204 @@
+"""The ten operations on Grand Challenge. Each is a few lines here and a noun in a file beside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import ClassVar
+
+from bridge.errors import BridgeError, ConfigError, Never
+from bridge.export.parcel import Order, Parcel, Step
+from bridge.platforms.grand_challenge import submission
+from bridge.platforms.grand_challenge.api import Api
+from bridge.platforms.grand_challenge.downloads import Downloads
+from bridge.platforms.grand_challenge.options import options_of
+from bridge.platforms.grand_challenge.search import BROKEN, Search, pk_of
+from bridge.platforms.grand_challenge.sockets import spec_of
+from bridge.platforms.grand_challenge.states import look_again_s, phase_of
+from bridge.platforms.grand_challenge.submission import CREATE, Submission
+from bridge.platforms.http import Answer, Http
+from bridge.platforms.protocol import (
+    Absent,
+    Account,
+    AskAgain,
+    Capabilities,
+    Fetched,
+    Finding,
+    Forgotten,
+    Found,
+    RemoteJob,
+    Request,
+    Shelf,
+    Sink,
+    Spec,
+    State,
+    Stopped,
+    Verdict,
+)
+from bridge.platforms.scrub import scrub
+from bridge.results.output import Output
+
+LARGEST_SKEW_S = 60.0
+PROBE_NAME = "bridge-check.bin"
+
+
+class GrandChallenge:
+    """One account at Grand Challenge or at a site with its software.
+
+    `clock`: seconds since 1970, for the age of uploads and jobs.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    def __init__(
+        self, account: Account, http: Http | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Raises ConfigError: GC-001 (options), NET-010, NET-011, NET-012 (address, authority, proxy)."""
+        self._options = options_of(account)
+        self._http = http or Http(account)
+        self._api = Api(self._http)
+        self._clock = clock
+        self._submission = Submission(self._api, self._options, clock)
+        self._search = Search(self._api, self._options)
+        self._downloads = Downloads(self._api)
+
+    async def check(self) -> tuple[Finding, ...]:
+        """Token, clock, and the hosts that a firewall must let through.
+
+        The host of the store is told with an upload only, so one is begun and aborted.
+        """
+        host = self._http.host
+        try:
+            answer = await self._api.check_token()
+        except BridgeError as error:
+            return (_trouble(error),)
+        findings = [
+            Finding(ok=True, what=f"{host} answers and knows the token"),
+            *self._clock_finding(answer),
+        ]
+        try:
+            upload = await self._api.begin_upload(PROBE_NAME)
+            urls = await self._api.presigned_urls(upload, (1,))
+            await self._api.abort_upload(upload)
+            store = await self._http.reach(urls.get(1, ""))
+        except BridgeError as error:
+            return (*findings, _trouble(error))
+        return (*findings, Finding(ok=True, what=f"uploads go to {store}, which answers"))
+
+    def _clock_finding(self, answer: Answer) -> tuple[Finding, ...]:
+        theirs = answer.date_s()
+        if theirs is None:
+            return ()
+        skew = self._clock() - theirs
+        if abs(skew) <= LARGEST_SKEW_S:
+            return (Finding(ok=True, what=f"clocks agree within {LARGEST_SKEW_S:.0f} s"),)
+        side = "ahead of" if skew > 0 else "behind"
+        return (
+            Finding(
+                ok=False,
+                what=f"this machine's clock is {abs(skew):.0f} s {side} the platform's",
+                remedy="Set it by NTP: signed addresses depend on it",
+            ),
+        )
+
+    async def describe(self, algorithm: str, version: str = "") -> Spec:
+        """`version` is not chosen here: a job takes the active one, which `state` tells.
+
+        An empty list is also what a request without a right token gets, so the token is checked before the
+        algorithm is called unknown.
+
+        Raises ConfigError: GC-010, no such algorithm is visible.
+        """
+        for found in (await self._api.algorithms(algorithm)).results:
+            if found.slug == algorithm:
+                return spec_of(found)
+        await self._api.check_token()
+        visible = [other.slug for other in (await self._api.algorithms()).results]
+        near = get_close_matches(algorithm, visible, n=3)
+        raise ConfigError(
+            "GC-010",
+            f"no algorithm {algorithm!r} is visible to this account",
+            ("for example " + ", ".join(near)) if near else f"one of the {len(visible)} that are",
+            "Write its slug, the last part of its address; if that is right, ask its editors for access",
+        )
+
+    def plan(self, spec: Spec, request: Request) -> Order:
+        """Raises ConfigError: GC-210, GC-211; Refused: GC-212."""
+        return submission.plan(spec, request)
+
+    async def find(self, job: RemoteJob, spec: Spec, order: Order) -> Found | Absent | AskAgain:
+        """Raises Held: GC-222, GC-230."""
+        return await self._search.find(job, order)
+
+    async def perform(self, step: Step, job: RemoteJob, parcel: Parcel, shelf: Shelf) -> RemoteJob:
+        return await self._submission.perform(step, job, parcel, shelf)
+
+    async def state(self, job: RemoteJob) -> State:
+        """Cancelled with a broken upload session is a failure: the platform refused the image."""
+        seen = await self._api.job(job.remote_id)
+        phase, verdict = phase_of(seen.status)
+        reason = ""
+        if verdict is Verdict.CANCELLED:
+            reason = await self._why_cancelled(job)
+            verdict = Verdict.FAILED if reason else Verdict.CANCELLED
+            reason = reason or "stopped at the platform"
+        elif verdict is Verdict.FAILED:
+            reason = "the algorithm failed or its outputs were refused; the API tells no more"
+        note = job.notes.get(CREATE, {})
+        made_s, typical_s = note.get("made_s"), note.get("typical_s")
+        return State(
+            phase=phase,
+            verdict=verdict,
+            raw=scrub(seen.status),
+            reason=reason,
+            pin=pk_of(seen.algorithm_image),
+            look_again_s=look_again_s(
+                self._options,
+                age_s=self._clock() - made_s if isinstance(made_s, (int, float)) else None,
+                typical_s=typical_s if isinstance(typical_s, (int, float)) else None,
+            ),
+        )
+
+    async def _why_cancelled(self, job: RemoteJob) -> str:
+        """The job itself says nothing: the reason stands in the upload session."""
+        reasons = []
+        for step, note in job.notes.items():
+            if not step.startswith(submission.session_step("")):
+                continue
+            try:
+                session = await self._api.session(str(note["pk"]))
+            except Never:
+                continue
+            if session.status.casefold() in BROKEN or session.error_message:
+                reasons.append(scrub(session.error_message) or "the image was not imported")
+        return "; ".join(reasons)
+
+    async def outputs(self, job: RemoteJob) -> tuple[Output, ...]:
+        return await self._downloads.outputs(job)
+
+    async def fetch(self, job: RemoteJob, output: Output, sink: Sink) -> Fetched:
+        return await self._downloads.fetch(job, output, sink)
+
+    async def stop(self, job: RemoteJob) -> Stopped:
+        """The API has no route for it; cancelling is an act of the platform's administrators."""
+        return Stopped.NOT_POSSIBLE
+
+    async def forget(self, job: RemoteJob) -> tuple[Forgotten, ...]:
+        """Nothing can be erased by the API, and the platform keeps images and jobs for ever."""
+        no_route = "the platform offers no way to erase it; ask its administrators"
+        kept = []
+        for step, note in sorted(job.notes.items()):
+            kind, _, socket = step.partition(":")
+            if kind == "upload":
+                kept.append((f"image of {socket}, sent as upload {note.get('pk')}", no_route))
+        if job.remote_id:
+            kept.append((f"job {job.remote_id} with its outputs", no_route))
+        return tuple(Forgotten(what=what, erased=False, reason=reason) for what, reason in kept)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def _trouble(error: BridgeError) -> Finding:
+    return Finding(ok=False, what=error.found, remedy=error.remedy)

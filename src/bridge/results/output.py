@@ -1,0 +1,46 @@
+"""What came back from a platform, named by its socket or structure and not yet interpreted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OutputKind(StrEnum):
+    IMAGE = "image"
+    MASK = "mask"
+    MESH = "mesh"
+    POLYGONS = "polygons"
+    TABLE = "table"
+    VALUE = "value"
+    FILE = "file"
+
+
+class Presence(StrEnum):
+    HERE = "here"
+    MISSING = "missing"
+    """The platform looked and there is none: a finding, not an error."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What the platform calls a voxel value of a mask."""
+
+    value: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One thing that came back. `ref` is the platform's own and never a URL: those expire and are secrets."""
+
+    name: str
+    kind: OutputKind
+    media_type: str
+    ref: str
+    item: str = ""
+    size_bytes: int | None = None
+    sha256: str | None = None
+    presence: Presence = Presence.HERE
+    labels: tuple[Label, ...] = ()

@@ -1,0 +1,133 @@
+"""Where each platform of the registry is tried: its sandbox, an input, and what the suite must know of its wire.
+
+A new platform adds one function and one line in `BENCHES`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+
+from bridge.itk import IDENTITY, ItkImage, write_image
+from bridge.platforms import Account
+
+
+class TokenFile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def reveal(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """One sandbox that runs."""
+
+    platform: str
+    account: Account
+    token_file: Path
+    algorithm: str
+    """Computes something; used once."""
+    quick: str
+    """Takes the same input and ends at once."""
+    volumes: dict[str, bytes]
+    """File contents by input."""
+    outputs: dict[str, str]
+    """Media types of `algorithm`'s outputs by name."""
+    billed: Callable[[], int]
+    storage_requests: Callable[[], list[dict[str, Any]]]
+    """As the storage origin logged them, with `authorization`."""
+    api_requests: Callable[[], list[dict[str, Any]]]
+    is_commit: Callable[[httpx.Request], bool]
+    make_strange: Callable[[httpx.Request, Any], Any]
+    """A JSON answer as a later version of the platform might give it."""
+    strange_words: set[str] = field(default_factory=set)
+
+    def digest(self, name: str) -> str:
+        return hashlib.sha256(self.volumes[name]).hexdigest()
+
+
+def chest(folder: Path) -> bytes:
+    """A block of tissue with two lungs and an airway between them, 16 x 48 x 48 at 6 mm, as .mha."""
+    hu = np.full((16, 48, 48), -1000, dtype=np.int16)
+    hu[:, 4:44, 4:44] = 40
+    hu[3:13, 14:34, 8:20] = -850
+    hu[3:13, 14:34, 27:40] = -850
+    hu[5:9, 22:26, 18:30] = -1000
+    image = ItkImage(array=hu, spacing_mm=(6.0, 6.0, 6.0), origin_lps=(-144, -144, 0), direction=IDENTITY)
+    write_image(folder / "chest.mha", image)
+    return (folder / "chest.mha").read_bytes()
+
+
+@contextmanager
+def grand_challenge(folder: Path) -> Iterator[Bench]:
+    from bridge.sandbox.grand_challenge import Sandbox
+
+    strange_words: set[str] = set()
+
+    def make_strange(request: httpx.Request, body: Any) -> Any:
+        is_job = request.method == "GET" and "/algorithms/jobs/" in request.url.path and "status" in body
+        if is_job and "Dreaming" not in strange_words:
+            strange_words.add("Dreaming")
+            body["status"] = "Dreaming"
+        return _with_news(body)
+
+    with Sandbox(folder / "sandbox") as sandbox:
+        token_file = folder / "token"
+        token_file.write_text(sandbox.token + "\n", encoding="utf-8")
+        yield Bench(
+            platform="grand-challenge",
+            account=Account(
+                name="gc",
+                base_url=sandbox.base_url,
+                token=TokenFile(token_file),
+                ca=str(sandbox.ca_file),
+                timeout_s=10.0,
+                options={"poll_first_s": 0.02, "poll_s": 0.05, "retry_s": 0.0},
+            ),
+            token_file=token_file,
+            algorithm="lungs-and-airways",
+            quick="identity-mask",
+            volumes={"ct-image": chest(folder)},
+            outputs={
+                "lung-segmentation": "image/x-metaimage",
+                "low-attenuation-percent": "application/json",
+            },
+            billed=lambda: len(_lines(sandbox.folder / "ledger.jsonl")),
+            storage_requests=lambda: _of(sandbox.folder, "store"),
+            api_requests=lambda: _of(sandbox.folder, "api"),
+            is_commit=lambda request: (
+                request.method == "POST" and request.url.path.endswith("/algorithms/jobs/")
+            ),
+            make_strange=make_strange,
+            strange_words=strange_words,
+        )
+
+
+BENCHES: dict[str, Callable[[Path], AbstractContextManager[Bench]]] = {"grand-challenge": grand_challenge}
+
+
+def _with_news(value: Any) -> Any:
+    """Every object with a key that nobody knows, and null where an empty list was."""
+    if isinstance(value, dict):
+        return {**{key: _with_news(inner) for key, inner in value.items()}, "x_new": {"since": 2031}}
+    if isinstance(value, list):
+        return [_with_news(inner) for inner in value] or None
+    return value
+
+
+def _lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def _of(folder: Path, origin: str) -> list[dict[str, Any]]:
+    return [line for line in _lines(folder / "requests.jsonl") if line["origin"] == origin]

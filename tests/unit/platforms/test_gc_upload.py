@@ -1,0 +1,314 @@
+"""Uploads against the sandbox, whose store has S3's rules: 5 MiB parts, ETags, one completion."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.platforms.gc_kit import Token, account, run
+
+from bridge.errors import Damaged, Never, TryLater
+from bridge.export.parcel import ParcelFile
+from bridge.platforms import RemoteJob
+from bridge.platforms.grand_challenge.api import Api, StoredPart, Upload
+from bridge.platforms.grand_challenge.options import Options
+from bridge.platforms.grand_challenge.upload import MIB, MOST_PARTS, Uploader, parts_of, upload_name
+from bridge.platforms.http import Http
+from bridge.sandbox.grand_challenge import Sandbox
+
+CONTENT = random.Random(7).randbytes(12 * MIB + 345)
+"""Three parts of 5, 5 and a bit more than 2 MiB."""
+JOB = RemoteJob(key="0f" * 16)
+
+
+class Shelf:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def open(self, ref: str) -> BinaryIO:
+        return io.BytesIO(self.content)
+
+
+class Cloud(httpx.AsyncBaseTransport):
+    """The sandbox behind a wire that may answer by itself; keeps what was asked."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.asked: Counter[str] = Counter()
+        self.fault: Callable[[str, httpx.Request], Any] = lambda what, request: None
+        self.after: Callable[[str], Any] = lambda what: None
+        given = account(
+            base_url=sandbox.base_url, token=Token(sandbox.token), ca=str(sandbox.ca_file), timeout_s=20.0
+        )
+        self.http = Http(given, self)
+        self._real = httpx.AsyncHTTPTransport()
+        self.api = Api(self.http)
+        self.now_s = datetime.now(UTC).timestamp()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        what = self._what(request)
+        self.asked[what] += 1
+        answer = self.fault(what, request)
+        if answer is not None:
+            return answer
+        response = await self._real.handle_async_request(request)
+        late = self.after(what)
+        if late is not None:
+            await response.aread()
+            return late
+        return response
+
+    def _what(self, request: httpx.Request) -> str:
+        if request.method == "PUT":
+            return f"part {request.url.params['partNumber']}"
+        return f"{request.method} {request.url.path.rstrip('/').rpartition('/')[2]}"
+
+    def bring(self, content: bytes = CONTENT, shelf: Any = None, job: RemoteJob = JOB) -> Upload:
+        uploader = Uploader(self.api, Options(part_mib=5, retry_s=0.0), lambda: self.now_s)
+        self.asked.clear()
+        # Connections belong to the loop of one `run`.
+        self._real = httpx.AsyncHTTPTransport(verify=self.http._trust)
+
+        async def story() -> Upload:
+            try:
+                return await uploader.bring(job, parcel_file(content), shelf or Shelf(content))
+            finally:
+                await self.http.close()
+
+        return run(story())
+
+    def stored(self, upload: Upload) -> bytes:
+        """What the platform has when a session is made of the upload: read back as the store's file."""
+        files = [path for path in (self.sandbox.folder / "store").rglob("*") if path.is_file()]
+        whole = [path.read_bytes() for path in files if path.stat().st_size == len(CONTENT)]
+        assert upload.status == "Completed"
+        return whole[0] if whole else b""
+
+
+def parcel_file(content: bytes, **changes: Any) -> ParcelFile:
+    settings: dict[str, Any] = {
+        "input": "ct-image",
+        "ref": "parcel/ct-image.mha",
+        "file_name": "ct-image.mha",
+        "size_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    return ParcelFile(**{**settings, **changes})
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    with Sandbox(tmp_path / "sandbox") as sandbox:
+        yield Cloud(sandbox)
+        assert not (sandbox.folder / "errors.log").exists()
+
+
+def parts(cloud: Cloud) -> dict[str, int]:
+    return {what: times for what, times in cloud.asked.items() if what.startswith("part")}
+
+
+def test_file_of_three_parts_arrives_whole(cloud: Cloud) -> None:
+    upload = cloud.bring()
+    assert parts(cloud) == {"part 1": 1, "part 2": 1, "part 3": 1}
+    assert cloud.stored(upload) == CONTENT
+    assert upload.filename.startswith("ct-image-")
+    assert upload.filename.endswith(".mha")
+
+
+def test_finished_upload_is_used_again_and_nothing_is_sent(cloud: Cloud) -> None:
+    first = cloud.bring()
+    again = cloud.bring()
+    assert again.pk == first.pk
+    assert cloud.asked == {"GET uploads": 1}
+
+
+def test_only_the_missing_part_is_sent_after_a_crash(cloud: Cloud) -> None:
+    cloud.fault = lambda what, request: httpx.Response(503) if what == "part 2" else None
+    with pytest.raises(TryLater) as caught:
+        cloud.bring()
+    assert caught.value.code == "GC-202"
+    assert caught.value.numbers == {"missing": 1, "parts": 3}
+    cloud.fault = lambda what, request: None
+    upload = cloud.bring()
+    assert parts(cloud) == {"part 2": 1}
+    assert cloud.asked["POST uploads"] == 0
+    assert cloud.stored(upload) == CONTENT
+
+
+@pytest.mark.parametrize("status", [403, 404, 409, 423, 500, 503])
+def test_part_that_failed_gets_a_fresh_address(cloud: Cloud, status: int) -> None:
+    cloud.fault = lambda what, request: (
+        httpx.Response(status) if what == "part 2" and cloud.asked[what] == 1 else None
+    )
+    upload = cloud.bring()
+    assert parts(cloud) == {"part 1": 1, "part 2": 2, "part 3": 1}
+    assert cloud.asked["PATCH generate-presigned-urls"] == 2
+    assert cloud.stored(upload) == CONTENT
+
+
+def test_lost_answer_to_a_part_costs_no_second_transfer(cloud: Cloud) -> None:
+    cloud.after = lambda what: httpx.Response(502) if what == "part 2" else None
+    upload = cloud.bring()
+    assert parts(cloud) == {"part 1": 1, "part 2": 1, "part 3": 1}
+    assert cloud.stored(upload) == CONTENT
+
+
+def test_part_that_storage_refuses_for_good_is_never(cloud: Cloud) -> None:
+    cloud.fault = lambda what, request: httpx.Response(400) if what == "part 2" else None
+    with pytest.raises(Never):
+        cloud.bring()
+
+
+def test_completion_that_answered_500_is_looked_at_and_believed(cloud: Cloud) -> None:
+    cloud.after = lambda what: httpx.Response(500) if what == "PATCH complete-multipart-upload" else None
+    assert cloud.bring().status == "Completed"
+
+
+def test_completion_that_did_not_happen_is_tried_later_without_sending_again(cloud: Cloud) -> None:
+    cloud.fault = lambda what, request: (
+        httpx.Response(500) if what == "PATCH complete-multipart-upload" else None
+    )
+    with pytest.raises(TryLater):
+        cloud.bring()
+    cloud.fault = lambda what, request: None
+    assert cloud.bring().status == "Completed"
+    assert parts(cloud) == {}
+
+
+def test_parts_are_completed_in_order_whatever_order_they_were_listed_in() -> None:
+    upload = {"pk": "u", "api_url": "x", "s3_upload_id": "s", "created": "2026-11-21T00:00:00Z"}
+    sent: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.extend(json.loads(request.content)["parts"])
+        return httpx.Response(200, json=upload)
+
+    listed = [StoredPart(ETag=f'"{number}"', PartNumber=number, Size=1) for number in (3, 1, 10, 2)]
+    api = Api(Http(account(), httpx.MockTransport(answer)))
+    run(api.complete_upload(Upload.model_validate(upload), tuple(listed)))
+    assert sent == [{"ETag": f'"{number}"', "PartNumber": number} for number in (1, 2, 3, 10)]
+
+
+def test_upload_of_yesterday_is_left_to_be_swept(cloud: Cloud) -> None:
+    first = cloud.bring()
+    cloud.now_s += timedelta(hours=21).total_seconds()
+    assert cloud.bring().pk != first.pk
+
+
+def test_other_content_or_attempt_is_another_upload(cloud: Cloud) -> None:
+    first = cloud.bring(b"a" * 100)
+    assert cloud.bring(b"b" * 100).pk != first.pk
+    assert cloud.bring(b"a" * 100, job=RemoteJob(key=JOB.key, attempt=2)).pk != first.pk
+
+
+@pytest.mark.parametrize("shelf", [b"", CONTENT[:-1], CONTENT + b"x"])
+def test_file_that_is_not_the_parcel_s_is_damaged_and_nothing_is_asked(cloud: Cloud, shelf: bytes) -> None:
+    with pytest.raises(Damaged) as caught:
+        cloud.bring(CONTENT, Shelf(shelf))
+    assert caught.value.code == "GC-201"
+    assert not cloud.asked
+
+
+def test_file_that_is_gone_is_damaged(cloud: Cloud) -> None:
+    class Bare:
+        def open(self, ref: str) -> BinaryIO:
+            raise FileNotFoundError(ref)
+
+    with pytest.raises(Damaged):
+        cloud.bring(CONTENT, Bare())
+
+
+def test_memory_stays_flat(cloud: Cloud, tmp_path: Path) -> None:
+    """48 MiB in eight parts on two lanes: no part is ever held whole."""
+    path = tmp_path / "large.mha"
+    with path.open("wb") as stream:
+        stream.truncate(48 * MIB)
+    file = parcel_file(b"", size_bytes=48 * MIB, sha256="0" * 64)
+
+    class OnDisk:
+        def open(self, ref: str) -> BinaryIO:
+            return path.open("rb")
+
+    read = _Drained()
+    http = Http(account(), read)
+    uploader = Uploader(Api(http), Options(part_mib=6, parallel_parts=2), lambda: 0.0)
+    tracemalloc.start()
+    try:
+        run(uploader.bring(JOB, file, OnDisk()))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert sum(read.sizes.values()) == 48 * MIB
+    assert read.most_at_once == 2
+    assert peak < 6 * MIB
+
+
+class _Drained(httpx.AsyncBaseTransport):
+    """A platform that counts the bytes of parts and keeps none."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[int, int] = {}
+        self.at_once = self.most_at_once = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        upload: dict[str, Any] = {
+            "pk": "u",
+            "api_url": "x",
+            "s3_upload_id": "s",
+            "created": "1970-01-01T00:00:00Z",
+        }
+        action = request.url.path.rstrip("/").rpartition("/")[2]
+        if request.method == "PUT":
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            number = int(action)
+            assert isinstance(request.stream, httpx.AsyncByteStream)
+            async for chunk in request.stream:
+                self.sizes[number] = self.sizes.get(number, 0) + len(chunk)
+            self.at_once -= 1
+            return httpx.Response(200)
+        match action:
+            case "uploads" if request.method == "GET":
+                return httpx.Response(200, json={"count": 0, "results": []})
+            case "list-parts":
+                upload["parts"] = [
+                    {"ETag": "e", "PartNumber": number, "Size": size} for number, size in self.sizes.items()
+                ]
+            case "generate-presigned-urls":
+                wanted = json.loads(request.content)["part_numbers"]
+                upload["presigned_urls"] = {str(n): f"https://store.example/{n}" for n in wanted}
+            case "complete-multipart-upload":
+                upload["status"] = "Completed"
+        return httpx.Response(200, json=upload)
+
+
+@given(size=st.integers(1, 20_000 * MIB), part_mib=st.integers(5, 64))
+def test_parts_cover_the_file_once_within_the_rules_of_s3(size: int, part_mib: int) -> None:
+    pieces = parts_of(size, part_mib * MIB)
+    assert [piece.number for piece in pieces] == list(range(1, len(pieces) + 1))
+    assert len(pieces) <= MOST_PARTS
+    end = 0
+    for piece in pieces:
+        assert piece.start == end
+        end += piece.size_bytes
+    assert end == size
+    assert all(5 * MIB <= piece.size_bytes <= 5 << 30 for piece in pieces[:-1])
+
+
+def test_name_of_an_upload_shows_nothing_of_the_job() -> None:
+    name = upload_name(JOB, parcel_file(b"x", file_name="s" * 200 + ".mha"))
+    assert JOB.key not in name
+    assert len(name) <= 128
+    assert name.endswith(".mha")
