@@ -325,7 +325,9 @@ def test_value_without_a_concept_stays_with_the_job_where_private_codes_are_off(
     )
     assert [one.kind for one in results] == ["SEG", "SR", "SR"]
     assert results[2].output_name == "lung-volume"
-    assert any(note == "nodules has no configured concept: it stays with the job" for note in results[2].notes)
+    assert any(
+        note == "nodules has no configured concept: it stays with the job" for note in results[2].notes
+    )
     results = encoded(lungs_part(), value_part("nodules", 7), private_codes=False)
     assert [one.kind for one in results] == ["SEG", "SR"]
     assert any(note.startswith("nodules has no") for note in results[0].notes)
