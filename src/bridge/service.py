@@ -155,6 +155,7 @@ class Service:
         )
         self.receiver = Receiver(_listening(site), parts.instances)
         self.receiver.start()
+        parts.instances.begin_again()
         self._thread = threading.Thread(target=self._look, name="intake", daemon=True)
         self._thread.start()
         event(log, "service.started", data=str(site.data), rules=len(self._rules), port=self.receiver.port)

@@ -42,7 +42,7 @@ rules = "rules.toml"
 
 [receive]
 port = {port}
-quiet_s = 0.6
+quiet_s = 1.0
 reserve_bytes = 0
 
 [sources.pacs]

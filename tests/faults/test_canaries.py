@@ -16,14 +16,14 @@ from bridge.store.jobs import Jobs
 from bridge.store.tables import Index
 
 CANARY = {
-    "PatientName": "Kanarienvogel^Gelb",
+    "PatientName": "Kanarienvogel^Gelbschnabel",
     "PatientID": "QX-77120-CANARY",
     "PatientBirthDate": "19470823",
     "AccessionNumber": "ACCCANARY9",
     "StudyDescription": "Canary description",
     "SeriesDescription": "Canary series",
     "InstitutionName": "Canary House",
-    "ReferringPhysicianName": "Zaunkoenig^Braun",
+    "ReferringPhysicianName": "Zaunkoenig^Braunfeder",
     "DeviceSerialNumber": "SN-CANARY-1",
 }
 
@@ -60,7 +60,8 @@ def found(study: PhantomStudy, files: list[Path]) -> list[str]:
     for file in files:
         data = file.read_bytes()
         for value, forms in needles(study).items():
-            if any(form in data for form in forms):
+            # Shorter forms stand in any large file by chance.
+            if any(form in data for form in forms if len(form) >= 8):
                 hits.append(f"{value} in {file.name}")
     return hits
 

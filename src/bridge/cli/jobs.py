@@ -92,6 +92,7 @@ def show_job(config: Path, beginning: str, *, as_json: bool, report: Path | None
             json.dumps(
                 {
                     **_plain(job),
+                    **_remote(job),
                     "explanation": _masked(job),
                     "timeline": [asdict(one) for one in timeline],
                     "deliveries": [
@@ -105,6 +106,11 @@ def show_job(config: Path, beginning: str, *, as_json: bool, report: Path | None
     console = Console()
     console.print(f"[bold]{job.id}[/]  [{COLOURS[job.state]}]{job.state}[/] in {job.stage}")
     console.print(f"rule {job.rule}, {job.algorithm} at {job.account}", highlight=False)
+    remote = _remote(job)
+    if remote["remote_id"]:
+        console.print(
+            f"there: job {remote['remote_id']}, version {remote['pin'] or 'not told'}", highlight=False
+        )
     if job.reason:
         console.print(f"{job.code}: {_plain_text(job.reason)}", highlight=False)
     console.print()
@@ -170,6 +176,12 @@ def _masked(job: Job) -> Any:
 
     adapter = TypeAdapter(Explanation)
     return adapter.dump_python(adapter.validate_json(job.explanation).masked(), mode="json")
+
+
+def _remote(job: Job) -> dict[str, str]:
+    """What the platform calls the job and the version that computed; empty before it has one."""
+    known = json.loads(job.remote) if job.remote else {}
+    return {key: str(known.get(key, "")) for key in ("remote_id", "pin")}
 
 
 def _plain(job: Job) -> dict[str, Any]:

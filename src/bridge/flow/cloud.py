@@ -76,6 +76,7 @@ def _keep_spec(parts: Parts, words: tuple[str, str, str], spec: str | None, code
 async def submit(parts: Parts, job: Job, name: str) -> Answer | None:
     """Perform one step of the order, once, and before it every earlier one whose note was dropped."""
     parcel: Parcel = await in_thread(_parcel, parts, job.id)
+    _check_deadline(parts, job, f"step {name} is still not done")
     steps = parcel.order.steps
     remote = _remote(job)
     for step in steps[: [step.name for step in steps].index(name) + 1]:
@@ -131,13 +132,7 @@ async def wait(parts: Parts, job: Job) -> Answer | None:
     raw, misses = "", 0
     parts.passing("await:before")
     while True:
-        if job.deadline_at is not None and parts.clock() > job.deadline_at:
-            raise Held(
-                "CLD-001",
-                f"no end after {account.deadline_hours:g} hours; the platform says {raw or 'nothing'}",
-                "a result",
-                "Ask the platform, then retry or cancel the job",
-            )
+        _check_deadline(parts, job, f"the platform says {raw or 'nothing'}")
         try:
             state = await platform.state(remote)
             misses = 0
@@ -185,6 +180,13 @@ async def fetch(parts: Parts, job: Job) -> None:
     total = sum(output.size_bytes or 0 for output in kept)
     await in_thread(lambda: parts.jobs.note(job.id, "cloud.fetched", outputs=len(kept), bytes=total))
     parts.passing("fetch:after")
+
+
+def _check_deadline(parts: Parts, job: Job, where: str) -> None:
+    """Raise Held (CLD-001) when the account's patience is over."""
+    if job.deadline_at is not None and parts.clock() > job.deadline_at:
+        hours = parts.site.accounts[job.account].deadline_hours
+        raise Held("CLD-001", f"no end after {hours:g} hours; {where}", "a result", "Look at the platform")
 
 
 def _judge(job: Job, state: State) -> None:

@@ -44,6 +44,7 @@ class Study:
     first_at: float
     last_at: float
     due_at: float
+    quiet_s: float
     attempts: int
 
 
@@ -152,6 +153,14 @@ class Instances:
                 .order_by(studies.c.due_at)
             )
             return [Study(**row._mapping) for row in rows]
+
+    def begin_again(self) -> None:
+        """Give every open study its whole quiet period from now: while nobody listened, nothing could arrive."""
+        now = self._index.clock()
+        with self._index.write() as connection:
+            connection.execute(
+                sa.update(studies).where(studies.c.state == "open").values(due_at=now + studies.c.quiet_s)
+            )
 
     def study(self, study_instance_uid: str) -> Study | None:
         with self._index.read() as connection:
@@ -262,7 +271,7 @@ class Instances:
         changed = connection.execute(
             sa.update(studies)
             .where(studies.c.study_instance_uid == study)
-            .values(state="open", last_at=now, due_at=now + quiet_s, attempts=0)
+            .values(state="open", last_at=now, due_at=now + quiet_s, quiet_s=quiet_s, attempts=0)
         )
         if not changed.rowcount:
             connection.execute(
@@ -274,6 +283,7 @@ class Instances:
                     first_at=now,
                     last_at=now,
                     due_at=now + quiet_s,
+                    quiet_s=quiet_s,
                     attempts=0,
                 )
             )

@@ -15,6 +15,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             first_at REAL NOT NULL,
             last_at REAL NOT NULL,
             due_at REAL NOT NULL,
+            quiet_s REAL NOT NULL,
             attempts INTEGER NOT NULL DEFAULT 0
         )""",
         "CREATE INDEX studies_due ON studies (state, due_at)",

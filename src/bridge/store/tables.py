@@ -36,6 +36,7 @@ studies = _table(
     first_at=Float,
     last_at=Float,
     due_at=Float,
+    quiet_s=Float,
     attempts=Integer,
 )
 instances = _table(

@@ -43,6 +43,7 @@ def parts(tmp_path: Path) -> Parts:
                 first_at=1.0,
                 last_at=1.0,
                 due_at=1.0,
+                quiet_s=1.0,
                 attempts=0,
             )
         )

@@ -114,6 +114,16 @@ def test_each_instance_moves_the_due_time(store: Instances, clock: Clock) -> Non
     assert [study.due_at for study in store.due(clock.now + 30)] == [clock.now + 30]
 
 
+def test_study_that_was_open_at_a_stop_gets_its_whole_quiet_period_again(
+    store: Instances, clock: Clock
+) -> None:
+    keep(store, encoded(), quiet_s=30.0)
+    clock.now += 3600  # nobody listened for an hour
+    store.begin_again()
+    assert store.due(clock.now + 29) == []
+    assert len(store.due(clock.now + 30)) == 1
+
+
 def test_name_of_a_study_depends_on_the_key_alone(index: Index, tmp_path: Path, store: Instances) -> None:
     keep(store, encoded())
     study = store.study("1.2.3")

@@ -27,6 +27,7 @@ def index(tmp_path: Path) -> Index:
                 first_at=1.0,
                 last_at=2.0,
                 due_at=3.0,
+                quiet_s=1.0,
                 attempts=0,
             )
         )
