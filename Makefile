@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STUDY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev peers demo test lint interop faults startup docs clean
+.PHONY: help setup dev peers demo test lint interop contract faults startup docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ lint: dev ## ruff, mypy, import-linter
 
 interop: dev peers ## storescu -> bridge -> sandbox -> Orthanc on real studies, with validators
 	@$(BIN)/pytest tests/peers/test_thread.py -s
+
+contract: dev ## every platform through the same suite, killed at every step
+	@$(BIN)/pytest tests/contract
 
 faults: dev ## SIGKILL at every exact point and 50 random ones: one job, one SEG, one SR, nothing lost
 	@$(BIN)/python tests/faults/campaign.py --random 50

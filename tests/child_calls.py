@@ -21,6 +21,10 @@ def leak() -> None:
     raise ValueError("Canary^Yellow")
 
 
+def fill_the_disk() -> None:
+    raise OSError(28, "No space left on device", "/somewhere/Canary^Yellow")
+
+
 def crash() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 

@@ -28,7 +28,7 @@ from tests.peers.orthanc import Filed, Orthanc, Peer
 SCANNER = "SCANNER"
 BRIDGE = "BRIDGE"
 BRIDGE_PORT = 11112
-PATIENCE_S = 100.0
+PATIENCE_S = 300.0
 FINAL = frozenset({"held", "done", "refused", "failed", "cancelled"})
 
 SITE = """\

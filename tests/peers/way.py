@@ -24,7 +24,7 @@ MASK = "lung-segmentation"
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
 NAMESPACE = ("--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
 """Nothing in it is reachable from outside, and nothing of it outlives the process that was started."""
-RUN_S = 150
+RUN_S = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

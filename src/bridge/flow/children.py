@@ -121,6 +121,9 @@ def _serve(pipe: Connection) -> None:
             answer = function(*args, **kwargs)
         except BridgeError as error:
             answer = error
+        except OSError as error:
+            # A full disk, for example: nothing is wrong with the input, so it is not counted against it.
+            answer = TryLater("SYS-001", f"trouble with this machine (errno {error.errno}, {_place(error)})")
         except Exception as error:  # noqa: BLE001 - crosses a process: class and place, never a foreign text
             answer = RuntimeError(f"{type(error).__name__} at {_place(error)}")
         try:

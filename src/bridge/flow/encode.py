@@ -21,6 +21,8 @@ from bridge.version import __version__
 
 def encode(parts: Parts, job: Job) -> None:
     """Encode in a child process, then issue the results: rows, files and what is owed to each destination."""
+    if parts.jobs.results(job.id):
+        return  # issued before a crash: perhaps by another version, whose bytes they stay
     parts.passing("encode:before")
     rule = RuleModel.model_validate_json(job.frozen)
     shelf = parts.shelf(job.id)

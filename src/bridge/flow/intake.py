@@ -32,7 +32,7 @@ MOST_ATTEMPTS = 20
 """A study at which deciding failed so often, or died, is left alone until something new of it arrives."""
 
 ASK_AGAIN_S = 60
-"""An answer that got lost with its process is asked for again after so long."""
+"""How often a platform that cannot describe an algorithm is asked again; with a wrong token no oftener either."""
 
 EXPLANATION = TypeAdapter(Explanation)
 
@@ -173,7 +173,7 @@ class Intake:
         if known and known.spec is None:
             if job.reason != known.reason:
                 self._parts.jobs.change(job.id, code=known.code, reason=known.reason)
-            if now - known.learned_at < account.retry_s[-1]:
+            if now - known.learned_at < ASK_AGAIN_S:
                 return False
         self._ask(job, int(now // ASK_AGAIN_S))
         return False

@@ -123,10 +123,10 @@ def _consequence(parts: Parts, job: Job, error: Exception, attempt: int, pauses_
         case Never() | Damaged() | ConfigError() | BridgeError():
             return end(parts, job, JobState.FAILED, error)
         case OSError() | sqlite3.OperationalError() | sqlalchemy.exc.OperationalError():
-            number = getattr(error, "errno", None)
-            trouble = TryLater("SYS-001", f"trouble with this machine ({type(error).__name__} {number})")
-            event(log, "job.machine-trouble", level=logging.ERROR, failed=True, job=job.id)
-            return _wait(parts, job, trouble, pause(pauses_s, attempt))
+            # A full disk or a locked file: the row could not be written either, so only the log is told.
+            wait = pause(pauses_s, attempt)
+            event(log, "job.machine-trouble", level=logging.ERROR, failed=True, job=job.id, pause_s=wait)
+            return again(wait)
         case _:
             event(log, "job.unexpected", level=logging.ERROR, failed=True, job=job.id, stage=job.stage)
             bug = BridgeError(

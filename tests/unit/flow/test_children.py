@@ -10,7 +10,7 @@ import pytest
 
 from bridge.errors import Refused, TryLater
 from bridge.flow.children import Children
-from child_calls import add, crash, dawdle, leak, pid, refuse
+from child_calls import add, crash, dawdle, fill_the_disk, leak, pid, refuse
 
 
 @pytest.fixture
@@ -38,6 +38,13 @@ def test_our_error_keeps_code_and_numbers(children: Children) -> None:
 def test_text_of_a_foreign_error_stays_in_the_child(children: Children) -> None:
     with pytest.raises(RuntimeError, match="ValueError at ") as raised:
         children.run(leak)
+    assert "Canary" not in str(raised.value)
+
+
+def test_full_disk_is_no_fault_of_the_input(children: Children) -> None:
+    with pytest.raises(TryLater, match="errno 28") as raised:
+        children.run(fill_the_disk)
+    assert raised.value.tries is None
     assert "Canary" not in str(raised.value)
 
 

@@ -95,7 +95,6 @@ WAITS: list[tuple[Exception, int, float]] = [
     (TryLater("X-1", "busy", after_s=30.0), 0, 30.0),
     (Unsure("X-2", "no answer"), 0, 1.0),
     (Unauthorized("X-3", "401"), 0, 9.0),
-    (OSError(28, "No space left on device"), 0, 1.0),
     (ValueError("Canary^Yellow"), 0, 1.0),
 ]
 
@@ -106,6 +105,13 @@ def test_error_makes_the_job_wait(parts: Parts, error: Exception, attempt: int, 
     job = parts.jobs.get("j1")
     assert job.state is JobState.READY
     assert job.code
+
+
+def test_full_disk_makes_the_job_wait_without_writing_a_row(parts: Parts) -> None:
+    before = parts.jobs.get("j1")
+    answer = run(parts, OSError(28, "No space left on device"), attempt=2)
+    assert answer == {"then": "again", "pause_s": 9.0}
+    assert parts.jobs.get("j1") == before
 
 
 def test_wait_is_forgotten_when_the_step_succeeds(parts: Parts) -> None:
