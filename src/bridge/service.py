@@ -144,21 +144,33 @@ class Service:
         self._engine = Engine(site.data / "engine.sqlite", poll_s=site.engine.poll_s)
         self._built = build(site, enqueue=self._engine.enqueue, passing=self._passing)
         parts = self._built.parts
-        stages = Stages(parts)
-        stages.register(self._engine)
-        self._engine.launch(stages.queues(site.engine.cores or os.cpu_count() or 1))
-        self._stages = stages
-        for job in parts.jobs.all(state=JobState.RUNNING):
-            parts.jobs.note(job.id, "job.resumed", stage=job.stage)
+        # The port before the engine: what fails for a reason that a person can mend fails before anything runs.
+        self.receiver = Receiver(_listening(site), parts.instances)
+        self.receiver.start()
+        self._stages = Stages(parts)
+        self._stages.register(self._engine)
+        self._engine.launch(self._stages.queues(site.engine.cores or os.cpu_count() or 1))
+        self._resume(parts)
         self._intake = Intake(
             parts, self._rules, self._models, today=lambda: datetime.now().astimezone().date()
         )
-        self.receiver = Receiver(_listening(site), parts.instances)
-        self.receiver.start()
         parts.instances.begin_again()
         self._thread = threading.Thread(target=self._look, name="intake", daemon=True)
         self._thread.start()
         event(log, "service.started", data=str(site.data), rules=len(self._rules), port=self.receiver.port)
+
+    def _resume(self, parts: Parts) -> None:
+        """Note the restart with each job that goes on, and say which cannot because site.toml has changed."""
+        for job in parts.jobs.all(state=JobState.RUNNING):
+            parts.jobs.note(job.id, "job.resumed", stage=job.stage)
+            owed = {one.destination for one in parts.jobs.deliveries(job.id)}
+            gone = sorted({job.account} - set(self._site.accounts) | owed - set(self._site.destinations))
+            if gone:
+                reason = f"{', '.join(gone)} is no longer in site.toml; expected for this job. Put it back"
+                parts.jobs.change(job.id, code="CFG-020", reason=reason)
+                event(
+                    log, "alert.job-stranded", level=logging.ERROR, job=job.id, code="CFG-020", reason=reason
+                )
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then end at once: what is under way goes on at the next start."""

@@ -106,6 +106,9 @@ class Intake:
     def relay(self) -> None:
         """Hand ready jobs to the engine, once the algorithm's description is known. Repeating it is harmless."""
         for job in self._parts.jobs.all(state=JobState.READY):
+            if job.account not in self._parts.site.accounts:
+                self._say(job, "CFG-020", f"account {job.account} is no longer in site.toml. Put it back")
+                continue
             if not self._described(job):
                 continue
             self._parts.enqueue("prepare", CPU, f"{job.id}.prepare", job.id)
@@ -171,12 +174,17 @@ class Intake:
         if known and known.spec and now - known.learned_at < account.describe_again_s:
             return True
         if known and known.spec is None:
-            if job.reason != known.reason:
-                self._parts.jobs.change(job.id, code=known.code, reason=known.reason)
+            self._say(job, known.code, known.reason)
             if now - known.learned_at < ASK_AGAIN_S:
                 return False
         self._ask(job, int(now // ASK_AGAIN_S))
         return False
+
+    def _say(self, job: Job, code: str, reason: str) -> None:
+        """Show in the job's row why it waits; once, not at every look."""
+        if job.reason != reason:
+            self._parts.jobs.change(job.id, code=code, reason=reason)
+            event(log, "job.waits", level=logging.WARNING, job=job.id, code=code, reason=reason)
 
     def _ask(self, job: Job, window: int) -> None:
         """One question for all jobs that wait for its answer; the window in its id lets a later one be asked."""

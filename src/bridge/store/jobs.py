@@ -153,7 +153,7 @@ class Jobs:
             connection.execute(
                 sa.update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.state == JobState.READY)
-                .values(state=JobState.RUNNING, changed_at=self._index.clock())
+                .values(state=JobState.RUNNING, code="", reason="", changed_at=self._index.clock())
             )
 
     def note(self, job_id: str, event: str, **keys: Any) -> None:
