@@ -18,9 +18,16 @@ def main() -> None:
     def no_queue(*_: object, **__: object) -> Never:
         raise AssertionError("a stage by itself has no queue")
 
+    import sqlalchemy as sa
+
+    from bridge.store.tables import results
+
     built = build(load_site(Path(sys.argv[1])), enqueue=no_queue)
     try:
         for job in built.parts.jobs.all():
+            # Results that were issued are never made again: forget that they were.
+            with built.index.write() as connection:
+                connection.execute(sa.delete(results).where(results.c.job_id == job.id))
             encode(built.parts, job)
     finally:
         built.close()
