@@ -95,6 +95,7 @@ def build(
     enqueue: Enqueue,
     passing: Callable[[str], None] = nothing,
     clock: Callable[[], float] = time.time,
+    instead: tuple[str, ...] = (),
 ) -> Built:
     """Open the data directory of a site, which must be this process's alone (`fence.lock`)."""
     key = fence.installation_key(site.data)
@@ -119,6 +120,7 @@ def build(
         enqueue=enqueue,
         folder=site.data / "jobs",
         clock=clock,
+        instead=instead,
         passing=passing,
     )
     return Built(parts=parts, index=index, children=children)

@@ -108,5 +108,15 @@ def test_quickstart_works_as_written(tmp_path: Path) -> None:
     )
     assert told.returncode == 0, told.stdout + told.stderr
     assert {file.name for file in (tmp_path / "result").iterdir()} >= {"report.html"}
+    ledger = (tmp_path / "cloud" / "ledger.jsonl").read_text().splitlines()
+    assert len(ledger) == 1
+    again = subprocess.run(
+        [sys.executable, "-m", "bridge", "run", "lungs", "study", "--out", "result"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, "the cloud is gone, and nothing of a finished case is asked of it"
     kinds = sorted(file.suffixes[-2] for file in (tmp_path / "result").glob("*.dcm"))
     assert kinds == [".seg", ".sr"]

@@ -13,6 +13,7 @@ from rich.console import Console
 from bridge.config import check_rules, load_rules, load_site
 from bridge.config.load import raise_first
 from bridge.dicom.headers import is_part10, read_body, read_header
+from bridge.dicom.statuses import Outcome
 from bridge.errors import BridgeError, ConfigError, Refused
 from bridge.flow import fence
 from bridge.flow.intake import Intake
@@ -22,6 +23,9 @@ from bridge.log import silence_libraries
 from bridge.rules import compile_rules
 from bridge.service import Built, build
 from bridge.store.jobs import Job, JobState
+
+FOLDER = "folder"
+"""The destination of a case that is written into a folder."""
 
 EXTENSIONS = {"SEG": "seg.dcm", "SR": "sr.dcm"}
 
@@ -43,7 +47,7 @@ def run(rule: str, folder: Path, out: Path, config: Path) -> None:
     site = replace(site, data=work)
     model = rules.rules[rule].model_copy(update={"mode": "live"})
     with fence.lock(work):
-        built = build(site, enqueue=_no_queue)
+        built = build(site, enqueue=_no_queue, instead=(FOLDER,))
         try:
             console = Console(highlight=False)
             study = _read(built, folder, console)
@@ -118,7 +122,9 @@ def _hand_out(built: Built, job: Job, out: Path, console: Console) -> None:
     for result in built.parts.jobs.results(job.id):
         name = f"{result.output_name or job.rule}.{EXTENSIONS.get(result.kind, 'dcm')}"
         shutil.copyfile(shelf.path(f"{RESULTS}/{result.file}"), out / name)
-        console.print(f"{out / name}")
+        written = {result.sop_instance_uid: (Outcome.DELIVERED, None, f"written as {name}")}
+        built.parts.jobs.answered(job.id, FOLDER, written)
+        typer.echo(str(out / name))
     from bridge.cli.report import write
 
     write(built.parts.site, built.index, job, out / "report.html")

@@ -15,7 +15,7 @@ from bridge.flow.prepare import volumes_of
 from bridge.flow.shelf import OUTPUTS, RESULTS
 from bridge.results.output import Presence
 from bridge.results.result import Wrapping
-from bridge.store.jobs import Job, StoredResult
+from bridge.store.jobs import Job
 from bridge.version import __version__
 
 
@@ -52,26 +52,14 @@ def encode(parts: Parts, job: Job) -> None:
         ),
     )
     parts.passing("encode:mid")
-    parts.jobs.keep_results(
-        [
-            StoredResult(
-                sop_instance_uid=one.sop_instance_uid,
-                job_id=job.id,
-                kind=one.kind,
-                output_name=one.output_name,
-                sop_class_uid=one.sop_class_uid,
-                series_instance_uid=one.series_instance_uid,
-                file=one.file,
-                sha256=one.sha256,
-                size_bytes=one.size_bytes,
-            )
-            for one in made
-        ],
-        rule.destinations,
-    )
+    parts.jobs.keep_results([one.stored for one in made], parts.instead or rule.destinations)
     for one in made:
         parts.jobs.note(
-            job.id, "encode.made", kind=one.kind, bytes=one.size_bytes, notes="; ".join(one.notes)
+            job.id,
+            "encode.made",
+            kind=one.stored.kind,
+            bytes=one.stored.size_bytes,
+            notes="; ".join(one.notes),
         )
     parts.passing("encode:after")
 

@@ -19,6 +19,7 @@ from bridge.itk import ItkImage, read_image
 from bridge.results.encoders import encode as encode_results
 from bridge.results.output import Output, OutputKind
 from bridge.results.result import Answer, LabelMap, Part, Source, Wrapping
+from bridge.store.rows import StoredResult
 from bridge.volumes import Volume, read_values
 from bridge.volumes import frame_digests as digests_of
 from bridge.volumes.volume import FloatArray
@@ -26,16 +27,9 @@ from bridge.volumes.volume import FloatArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """An encoded result on the shelf."""
+    """An encoded result on the shelf, and what a reader of the job should know of it."""
 
-    kind: str
-    output_name: str
-    sop_class_uid: str
-    sop_instance_uid: str
-    series_instance_uid: str
-    file: str
-    sha256: str
-    size_bytes: int
+    stored: StoredResult
     notes: tuple[str, ...]
 
 
@@ -70,19 +64,18 @@ def encode(
         file = f"{number:03d}.{result.kind.lower()}.dcm"
         with FileSink(results / file) as sink:
             sink.write(result.data)
-        made.append(
-            Made(
-                kind=result.kind,
-                output_name=result.output_name,
-                sop_class_uid=result.sop_class_uid,
-                sop_instance_uid=result.sop_instance_uid,
-                series_instance_uid=result.series_instance_uid,
-                file=file,
-                sha256=sink.sha256,
-                size_bytes=sink.size_bytes,
-                notes=result.notes,
-            )
+        stored = StoredResult(
+            sop_instance_uid=result.sop_instance_uid,
+            job_id=wrapping.job,
+            kind=result.kind,
+            output_name=result.output_name,
+            sop_class_uid=result.sop_class_uid,
+            series_instance_uid=result.series_instance_uid,
+            file=file,
+            sha256=sink.sha256,
+            size_bytes=sink.size_bytes,
         )
+        made.append(Made(stored=stored, notes=result.notes))
     return tuple(made)
 
 

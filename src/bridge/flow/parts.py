@@ -36,6 +36,8 @@ class Parts:
     folder: Path
     """`<data>/jobs`"""
     clock: Callable[[], float]
+    instead: tuple[str, ...] = ()
+    """Where results go instead of the destinations of their rule; for a case that is written into a folder."""
     passing: Callable[[str], None] = nothing
     """Told the name of each point at which a crash would hurt most; the kill tests die there."""
 

@@ -13,7 +13,7 @@ from bridge.errors import BridgeError
 from bridge.flow import cloud, encode, prepare
 from bridge.flow.parts import Parts
 from bridge.flow.verdicts import Answer, guard, guard_async
-from bridge.store.jobs import Job, JobState
+from bridge.store.jobs import FINAL, Job, JobState
 
 
 def run_job(parts: Parts, job_id: str, tell: Callable[[str], None]) -> Job:
@@ -21,6 +21,8 @@ def run_job(parts: Parts, job_id: str, tell: Callable[[str], None]) -> Job:
 
     Raises BridgeError (SGL-001) when the platform cannot describe the algorithm.
     """
+    if parts.jobs.get(job_id).state in FINAL:
+        return parts.jobs.get(job_id)
     asyncio.run(_run(parts, job_id, tell))
     job = parts.jobs.get(job_id)
     if job.state in (JobState.READY, JobState.RUNNING):
@@ -34,9 +36,11 @@ async def _run(parts: Parts, job_id: str, tell: Callable[[str], None]) -> None:
     parts.jobs.started(job_id)
     platform = parts.platform(job.account)
     try:
-        tell(f"asking {job.account} what {job.algorithm} takes")
-        await cloud.describe(parts, job.account, job.algorithm, job.declared_version)
         known = parts.jobs.spec(job.account, job.algorithm, job.declared_version)
+        if known is None or known.spec is None:
+            tell(f"asking {job.account} what {job.algorithm} takes")
+            await cloud.describe(parts, job.account, job.algorithm, job.declared_version)
+            known = parts.jobs.spec(job.account, job.algorithm, job.declared_version)
         if known is None or known.spec is None:
             raise BridgeError(known.code if known else "SGL-001", known.reason if known else "no description")
         tell("converting")
