@@ -12,7 +12,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset, read_preamble
@@ -168,8 +167,3 @@ def is_part10(path: Path) -> bool:
     """Whether a file begins with a preamble and the letters DICM."""
     with path.open("rb") as stream:
         return stream.read(132)[128:] == b"DICM"
-
-
-def read_pixels_file(path: Path) -> Dataset:
-    """The whole file, pixels included. Only for child processes that decode."""
-    return dcmread(path, force=True)

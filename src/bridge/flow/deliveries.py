@@ -17,7 +17,7 @@ from bridge.store.jobs import Delivery, Job, JobState
 
 log = logging.getLogger("bridge.deliver")
 
-OWED, HELD = "owed", "held"
+HELD = "held"
 FINAL = frozenset({*STORED, Outcome.REFUSED, HELD})
 FEW = 3
 """Tries for statuses that some peers use for passing trouble and others for good."""

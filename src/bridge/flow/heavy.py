@@ -15,7 +15,7 @@ from bridge.dicom.pixels import FileReader
 from bridge.errors import Damaged
 from bridge.export import format_named
 from bridge.flow.shelf import FileSink
-from bridge.itk import ItkImage, read_image
+from bridge.itk import ItkImage, read_image, set_threads
 from bridge.results.encoders import encode as encode_results
 from bridge.results.output import Output, OutputKind
 from bridge.results.result import Answer, LabelMap, Part, Source, Wrapping
@@ -57,6 +57,7 @@ def encode(
     Raises:
         Refused: RES-..., the answer cannot be brought onto the volume. Damaged: ITK-..., HVY-001, an unreadable file.
     """
+    set_threads(1)  # as many children as cores work at once
     parts = tuple(_part(output, shelf / output.ref) for output in outputs)
     source = Source(volume=volume, values=read_values(volume, FileReader()))
     made = []

@@ -21,7 +21,7 @@ from bridge.flow.job import CPU, platform_queue
 from bridge.flow.parts import Parts
 from bridge.flow.verdicts import pause
 from bridge.log import event
-from bridge.rules import Choice, Explanation, Rule, Study, choose, job_id
+from bridge.rules import Choice, Explanation, Match, Rule, Study, choose, job_id
 from bridge.store.instances import Study as StudyRow
 from bridge.store.jobs import Decision, Job, JobState, NewJob
 from bridge.volumes import Volume, candidates_of, content_of
@@ -118,8 +118,8 @@ class Intake:
     def _decision(self, study: StudyRow, rule: Rule, choice: Choice) -> Decision:
         explanation = choice.explanation
         job = None
-        if choice.volumes is not None:
-            job = self._job(study, rule, choice.volumes)
+        if choice.volumes is not None and self._models[rule.name].mode != "explain":
+            job = self._job(self._match(study, rule, choice.volumes, explanation))
         return Decision(
             rule=rule.name,
             outcome=explanation.outcome,
@@ -128,33 +128,41 @@ class Intake:
             job=job,
         )
 
-    def _job(self, study: StudyRow, rule: Rule, volumes: Mapping[str, Volume]) -> NewJob | None:
+    def _match(
+        self, study: StudyRow, rule: Rule, volumes: Mapping[str, Volume], explanation: Explanation
+    ) -> Match:
         model = self._models[rule.name]
-        if model.mode == "explain":
-            return None
-        inputs = {name: self._content(volume) for name, volume in volumes.items()}
-        return NewJob(
-            id=job_id(
+        return Match(
+            rule=rule.name,
+            job_id=job_id(
                 self._parts.key,
                 rule=rule.name,
                 platform=model.platform,
                 algorithm=model.algorithm,
                 version=model.version,
                 study_instance_uid=study.study_instance_uid,
-                inputs=inputs,
+                inputs={name: self._content(volume) for name, volume in volumes.items()},
                 values=model.values,
                 rerun=0,
             ),
-            rule=rule.name,
+            volumes=volumes,
+            explanation=explanation,
+        )
+
+    def _job(self, match: Match) -> NewJob:
+        model = self._models[match.rule]
+        held = model.mode == "hold"
+        numbers = {name: [i.number for i in volume.instances] for name, volume in match.volumes.items()}
+        return NewJob(
+            id=match.job_id,
+            rule=match.rule,
             account=model.platform,
             algorithm=model.algorithm,
             declared_version=model.version,
-            state=JobState.HELD if model.mode == "hold" else JobState.READY,
-            reason="the rule holds its jobs until a person releases them" if model.mode == "hold" else "",
+            state=JobState.HELD if held else JobState.READY,
+            reason="the rule holds its jobs until a person releases them" if held else "",
             frozen=model.model_dump_json(),
-            inputs=json.dumps(
-                {name: [i.number for i in volume.instances] for name, volume in volumes.items()}
-            ),
+            inputs=json.dumps(numbers),
         )
 
     def _content(self, volume: Volume) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from bridge.operate.report.collected import Report
 from bridge.operate.report.markup import Html, join, tag
 from bridge.operate.report.measurements import Column, Group, columns_of
 from bridge.operate.report.pictures import Picture, Pictures
@@ -11,7 +12,6 @@ from bridge.operate.report.record import record
 from bridge.operate.report.segmentation import Segment
 from bridge.operate.report.shapes import mark
 from bridge.operate.report.words import STATES, duration, figure
-from bridge.operate.report.write import Report
 from bridge.store.jobs import JobState
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

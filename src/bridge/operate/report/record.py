@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bridge.dicom.statuses import store_status
+from bridge.operate.report.collected import Report
 from bridge.operate.report.facts import Facts
 from bridge.operate.report.markup import Content, Html, join, tag
 from bridge.operate.report.shapes import mark
 from bridge.operate.report.story import Phase, Row, Story
 from bridge.operate.report.words import Tone, duration, outcome, size
-from bridge.operate.report.write import Report
 from bridge.rules.explanation import CandidateVerdict, Check, Explanation, InputExplanation, Outcome
 from bridge.store.jobs import Delivery
 

@@ -1,35 +1,12 @@
-"""From facts to the file: read what PACS got, draw it, write the page at once or not at all."""
+"""Write the page at once or not at all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from bridge.dicom.pixels import FileReader
-from bridge.errors import BridgeError
+from bridge.operate.report.collected import collect
 from bridge.operate.report.facts import Facts
-from bridge.operate.report.measurements import Group, read_groups
-from bridge.operate.report.pictures import Pictures, take_pictures
-from bridge.operate.report.segmentation import Overlay, Segment, read_overlay
-from bridge.operate.report.story import Story, tell
-from bridge.platforms.protocol import RemoteJob
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """Everything the page shows, read and drawn."""
-
-    facts: Facts
-    segments: tuple[Segment, ...]
-    groups: tuple[Group, ...]
-    pictures: Pictures | None
-    story: Story | None
-    remote: RemoteJob | None
-    """The job at the platform, as far as it got there."""
-    troubles: tuple[str, ...]
-    """Why something that belongs here is missing."""
+from bridge.operate.report.page import page
 
 
 def write_report(path: Path, facts: Facts, *, webp: bool = False) -> None:
@@ -40,54 +17,7 @@ def write_report(path: Path, facts: Facts, *, webp: bool = False) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    from bridge.operate.report.page import page
-
     text = page(collect(facts, webp=webp))
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
-
-
-def collect(facts: Facts, *, webp: bool = False) -> Report:
-    """Read the results and the slices of a job."""
-    troubles: list[str] = []
-    overlay = _overlay(facts, troubles)
-    return Report(
-        facts=facts,
-        segments=overlay.segments if overlay else (),
-        groups=_groups(facts, troubles),
-        pictures=_pictures(facts, overlay, troubles, webp=webp),
-        story=tell(facts.timeline),
-        remote=TypeAdapter(RemoteJob).validate_json(facts.job.remote) if facts.job.remote else None,
-        troubles=tuple(troubles),
-    )
-
-
-def _overlay(facts: Facts, troubles: list[str]) -> Overlay | None:
-    files = [result.path for result in facts.results if result.stored.kind == "SEG"]
-    if not files or facts.volume is None:
-        return None
-    try:
-        return read_overlay(files, facts.volume)
-    except BridgeError as error:
-        troubles.append(f"No segments are drawn: {error.sentence()} ({error.code}).")
-        return None
-
-
-def _groups(facts: Facts, troubles: list[str]) -> tuple[Group, ...]:
-    try:
-        return read_groups([result.path for result in facts.results if result.stored.kind == "SR"])
-    except BridgeError as error:
-        troubles.append(f"No measurements are shown: {error.sentence()} ({error.code}).")
-        return ()
-
-
-def _pictures(facts: Facts, overlay: Overlay | None, troubles: list[str], *, webp: bool) -> Pictures | None:
-    if facts.volume is None:
-        troubles.append("No pictures: the images of this job are not, or no longer, at hand.")
-        return None
-    try:
-        return take_pictures(facts.volume, overlay, FileReader(), webp=webp)
-    except BridgeError as error:
-        troubles.append(f"No pictures: {error.sentence()} ({error.code}).")
-        return None

@@ -19,7 +19,6 @@ from bridge.platforms.protocol import Fetched, RemoteJob, Sink
 from bridge.results.output import Output, OutputKind
 
 FRESH_LINKS = 3
-JSON_TYPE = "application/json"
 IMAGE_TYPES = ("MHD", "TIFF")
 """In the order of preference; DZI is a pyramid for viewers."""
 
