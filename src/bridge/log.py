@@ -40,7 +40,13 @@ class _Plain(_Json):
     def format(self, record: logging.LogRecord) -> str:
         line = json.loads(super().format(record))
         head = f"{line.pop('time')[11:19]} {line.pop('level'):<7} {line.pop('event')}"
-        return " ".join([head, *(f"{key}={value}" for key, value in line.items())])
+        return " ".join([head, *(f"{key}={_on_one_line(value)}" for key, value in line.items())])
+
+
+def _on_one_line(value: Value) -> str:
+    # An AE title is a stranger's text: it must not be able to begin a line of its own.
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _place(trace: object) -> str:

@@ -13,6 +13,7 @@ Names of stages and steps are never used again for something else.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from bridge.errors import BridgeError
@@ -118,7 +119,7 @@ class Stages:
         waits = pauses_s or self._parts.site.engine.retry_s
         while True:
             answer = step(
-                name, guard, self._parts, _bound(body, self._parts), job, attempt, waits, *arguments
+                name, guard, self._parts, partial(body, self._parts), job, attempt, waits, *arguments
             )
             if answer["then"] != "again":
                 return bool(answer["then"] == "on")
@@ -129,7 +130,7 @@ class Stages:
         attempt = 0
         while True:
             answer = await step_async(
-                name, self._platform_step, _bound(body, self._parts), job, attempt, *arguments
+                name, self._platform_step, partial(body, self._parts), job, attempt, *arguments
             )
             if answer["then"] != "again":
                 return bool(answer["then"] == "on")
@@ -150,10 +151,3 @@ class Stages:
             queue = destination_queue(arguments[0])
         self._parts.jobs.change(job, stage=stage)
         self._parts.enqueue(stage, queue, ".".join([job, stage, *arguments]), job, *arguments)
-
-
-def _bound(body: Callable[..., Any], parts: Parts) -> Callable[..., Any]:
-    def run(*arguments: Any) -> Any:
-        return body(parts, *arguments)
-
-    return run

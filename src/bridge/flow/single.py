@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bridge.errors import BridgeError
 from bridge.flow import cloud, encode, prepare
 from bridge.flow.parts import Parts
-from bridge.flow.verdicts import Answer, guard, guard_async
+from bridge.flow.verdicts import guard, guard_async
 from bridge.store.jobs import FINAL, Job, JobState
 
 
@@ -63,10 +64,7 @@ async def _run(parts: Parts, job_id: str, tell: Callable[[str], None]) -> None:
 
 
 async def _until_done(parts: Parts, body: Callable[..., Any], job_id: str) -> bool:
-    def run(job: Job) -> Answer | None:
-        answer: Answer | None = body(parts, job)
-        return answer
-
+    run = partial(body, parts)
     attempt = 0
     while True:
         answer = await asyncio.to_thread(guard, parts, run, job_id, attempt, parts.site.engine.retry_s)
@@ -77,10 +75,7 @@ async def _until_done(parts: Parts, body: Callable[..., Any], job_id: str) -> bo
 
 
 async def _until_done_async(parts: Parts, body: Callable[..., Any], job_id: str, *arguments: str) -> bool:
-    async def run(job: Job, *rest: str) -> Answer | None:
-        answer: Answer | None = await body(parts, job, *rest)
-        return answer
-
+    run = partial(body, parts)
     account = parts.jobs.get(job_id).account
     attempt = 0
     while True:

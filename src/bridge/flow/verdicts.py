@@ -73,7 +73,7 @@ def guard(
         answer = body(job, *arguments) or ON
     except Exception as error:  # noqa: BLE001 - the one place where every error gets its consequence
         return _consequence(parts, job, error, attempt, pauses_s)
-    _forget_wait(parts, job)
+    _forget_wait(parts, job, answer)
     return answer
 
 
@@ -96,12 +96,13 @@ async def guard_async(
     except Exception as error:  # noqa: BLE001 - as above
         consequence: Answer = await in_thread(_consequence, parts, job, error, attempt, pauses_s)
         return consequence
-    await in_thread(_forget_wait, parts, job)
+    await in_thread(_forget_wait, parts, job, answer)
     return answer
 
 
-def _forget_wait(parts: Parts, job: Job) -> None:
-    if job.code:
+def _forget_wait(parts: Parts, job: Job, answer: Answer) -> None:
+    """Why a job waited is no news once it goes on; a reason that the step itself has written stays."""
+    if job.code and answer["then"] == "on" and parts.jobs.get(job.id).state in GOING:
         parts.jobs.change(job.id, code="", reason="")
 
 

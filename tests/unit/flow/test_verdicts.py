@@ -120,6 +120,28 @@ def test_wait_is_forgotten_when_the_step_succeeds(parts: Parts) -> None:
     assert parts.jobs.get("j1").code == ""
 
 
+def test_reason_that_a_step_writes_at_its_end_is_kept(parts: Parts) -> None:
+    run(parts, TryLater("X-1", "busy"))
+
+    def fail(job: Job) -> None:
+        parts.jobs.change(job.id, state=JobState.FAILED, code="DLV-002", reason="not stored")
+
+    guard(parts, fail, "j1", 1, PAUSES)
+    job = parts.jobs.get("j1")
+    assert (job.state, job.code, job.reason) == (JobState.FAILED, "DLV-002", "not stored")
+
+
+def test_reason_of_a_step_that_waits_again_is_kept(parts: Parts) -> None:
+    run(parts, TryLater("X-1", "busy"))
+
+    def wait(job: Job) -> Answer:
+        parts.jobs.change(job.id, code="DLV-001", reason="pacs is down")
+        return {"then": "again", "pause_s": 1.0}
+
+    guard(parts, wait, "j1", 1, PAUSES)
+    assert parts.jobs.get("j1").reason == "pacs is down"
+
+
 def test_unexpected_error_is_set_aside_after_five(parts: Parts, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="bridge"):
         assert run(parts, ValueError("Canary^Yellow"), attempt=4)["then"] == "stop"
