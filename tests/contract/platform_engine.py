@@ -19,6 +19,8 @@ from bridge.errors import TryLater, Unsure
 from bridge.export.parcel import Order, Parcel, ParcelFile, Repeat, Step
 from bridge.platforms import (
     RESTART,
+    Absent,
+    Account,
     AskAgain,
     Found,
     Phase,
@@ -64,10 +66,19 @@ class Sink:
         return len(data)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JobBench:
+    """What a job needs of its bench, fit for another process."""
+
+    platform: str
+    account: Account
+    volumes: dict[str, bytes]
+
+
 class Engine:
     """One job. What a crash leaves is `row`, spec and parcel, as JSON; a life is one process."""
 
-    def __init__(self, bench: Bench, key: str) -> None:
+    def __init__(self, bench: Bench | JobBench, key: str) -> None:
         self.bench = bench
         self.row = TypeAdapter(RemoteJob).dump_json(RemoteJob(key=key))
         self.spec: Spec
@@ -90,27 +101,26 @@ class Engine:
     def platform(self) -> Platform:
         return make(self.bench.platform, self.bench.account)
 
-    async def prepare(self, platform: Platform, algorithm: str) -> None:
+    async def prepare(self, platform: Platform, algorithm: str, request: Request | None = None) -> None:
         self.spec = through_json(await again(lambda: platform.describe(algorithm)))
-        order: Order = through_json(platform.plan(self.spec, request_of(self.bench)))
+        order: Order = through_json(platform.plan(self.spec, request or request_of(self.bench)))
         self.parcel = parcel_of(self.bench, order)
 
     async def submit(self, platform: Platform, *, fence: bool = False) -> None:
-        for step in self.parcel.order.steps:
-            for _ in range(MOST_TRIES):
-                if step.name in self.job.notes or await self._once(platform, step, fence=fence):
-                    break
+        for _ in range(MOST_TRIES):
+            left = [step for step in self.parcel.order.steps if step.name not in self.job.notes]
+            if not left:
+                return
+            if not await self._once(platform, left[0], fence=fence):
                 await asyncio.sleep(0.02)
-            else:
-                raise AssertionError(f"{step.name} never ends")
+        raise AssertionError(f"{left[0].name} never ends")
 
     async def _once(self, platform: Platform, step: Step, *, fence: bool) -> bool:
         """Whether the step has its note now."""
         self.passing(step, "before")
         if step.repeat is Repeat.FIND_FIRST and (step.name in self.job.begun or fence):
-            found = await again(lambda: platform.find(self.job, self.spec, self.parcel.order))
+            found = await self._look(platform)
             if isinstance(found, Found):
-                self.keep(found.job)
                 return step.name in self.job.notes
             if isinstance(found, AskAgain):
                 return False
@@ -120,14 +130,33 @@ class Engine:
         try:
             done = await platform.perform(step, self.job, self.parcel, Shelf(self.bench.volumes))
         except Unsure:
-            return False
+            await self._look(platform)
+            return step.name in self.job.notes
         except TryLater as trouble:
-            assert RESTART not in trouble.numbers
+            if RESTART in trouble.numbers:
+                self._restart(str(trouble.numbers[RESTART]))
             return False
         self.passing(step, "done")
         self.keep(done)
         self.passing(step, "noted")
         return True
+
+    def _restart(self, name: str) -> None:
+        """Drop the notes from a step on; only ever before the commit."""
+        names = [step.name for step in self.parcel.order.steps]
+        gone = names[names.index(name) :]
+        assert not any(step.commits and step.name in self.job.notes for step in self.parcel.order.steps)
+        notes = {step: note for step, note in self.job.notes.items() if step not in gone}
+        begun = tuple(step for step in self.job.begun if step not in gone)
+        self.keep(dataclasses.replace(self.job, begun=begun, notes=notes))
+
+    async def _look(self, platform: Platform) -> Found | Absent | AskAgain:
+        found: Found | Absent | AskAgain = await again(
+            lambda: platform.find(self.job, self.spec, self.parcel.order)
+        )
+        if isinstance(found, Found):
+            self.keep(through_json(found.job))
+        return found
 
     async def wait(self, platform: Platform) -> State:
         for _ in range(2000):
@@ -165,7 +194,7 @@ async def again(act: Callable[[], Any]) -> Any:
     raise AssertionError("it never gets better")
 
 
-def request_of(bench: Bench) -> Request:
+def request_of(bench: Bench | JobBench) -> Request:
     volumes = tuple(
         RequestedVolume(input=name, modality="CT", shape=(16, 48, 48), spacing_mm=(6.0, 6.0, 6.0))
         for name in bench.volumes
@@ -173,14 +202,14 @@ def request_of(bench: Bench) -> Request:
     return Request(volumes=volumes, values={})
 
 
-def parcel_of(bench: Bench, order: Order) -> Parcel:
+def parcel_of(bench: Bench | JobBench, order: Order) -> Parcel:
     files = tuple(
         ParcelFile(
             input=file.input,
             ref=file.input,
             file_name=file.file_name,
             size_bytes=len(bench.volumes[file.input]),
-            sha256=bench.digest(file.input),
+            sha256=hashlib.sha256(bench.volumes[file.input]).hexdigest(),
         )
         for file in order.files
     )
@@ -218,6 +247,10 @@ class Wire:
                 raise httpx.ReadError("[test]", request=request)
             case "503-before":
                 return httpx.Response(503, html="<html>busy</html>", headers={"Retry-After": "0"})
+            case "429-before":
+                return httpx.Response(429, html="<html>slowly</html>", headers={"Retry-After": "7"})
+            case "link-expired":
+                return httpx.Response(403, content=b"<Error><Message>Request has expired</Message></Error>")
             case "500-before":
                 return httpx.Response(500, html="<html>sorry</html>")
         response = await send()

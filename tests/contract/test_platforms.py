@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import logging
+import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +16,31 @@ from typing import Any
 import httpx
 import pytest
 from tests.contract.platform_benches import BENCHES, Bench
-from tests.contract.platform_engine import Engine, Killed, Shelf, Sink, Wire, again
+from tests.contract.platform_engine import (
+    Engine,
+    JobBench,
+    Killed,
+    Shelf,
+    Sink,
+    Wire,
+    again,
+    through_json,
+)
+from tests.contract.platform_kill import MOMENTS, Life
+from tests.contract.platform_kill import live as kill_and_live_on
 
-from bridge.errors import BridgeError, ConfigError, Unauthorized, Unsure
-from bridge.platforms import Platform, Stopped, Verdict, make, names
+from bridge.errors import BridgeError, ConfigError, TryLater, Unauthorized, Unsure
+from bridge.platforms import (
+    Adoption,
+    Adopts,
+    Compares,
+    Newer,
+    Platform,
+    Stopped,
+    Verdict,
+    make,
+    names,
+)
 from bridge.results.output import Output
 
 keys = (f"{n:032x}" for n in itertools.count(0xA11CE))
@@ -169,6 +194,77 @@ def test_snapshot_from_before_the_commit_finds_the_job(bench: Bench) -> None:
     assert bench.billed() == before + 1
 
 
+@pytest.mark.parametrize("is_ended", [False, True], ids=["at-once", "after-its-end"])
+@pytest.mark.parametrize("fence", [False, True], ids=["unfenced", "fenced"])
+def test_row_from_before_anything_was_noted_finds_the_job(bench: Bench, is_ended: bool, fence: bool) -> None:
+    """An old state of the index was put back: the row knows no more than the job's key."""
+    before = bench.billed()
+    engine = live(bench, _prepare)
+    blank = engine.row
+
+    async def first(engine: Engine, platform: Platform) -> None:
+        await engine.submit(platform)
+        if is_ended:
+            await engine.wait(platform)
+
+    live(bench, first, engine)
+    first_id = engine.job.remote_id
+    engine.row = blank
+    live(bench, lambda engine, platform: engine.submit(platform, fence=fence), engine)
+    assert engine.job.remote_id == first_id
+    live(bench, _finish, engine)
+    assert bench.billed() == before + 1
+
+
+def test_jobs_made_since_a_time_are_told_with_their_keys(bench: Bench) -> None:
+    began = time.time() - 1.0
+    engines = [live(bench, _whole) for _ in range(2)]
+
+    async def ask(engine: Engine, platform: Platform) -> None:
+        newer = through_json(await platform.newer(began), tuple[Newer, ...])
+        known = {one.remote_id: one for one in newer}
+        assert [known[engine.job.remote_id].key for engine in engines] == [
+            engine.job.key for engine in engines
+        ]
+        order = [one.remote_id for one in newer]
+        assert order.index(engines[1].job.remote_id) < order.index(engines[0].job.remote_id), "newest first"
+        assert all(one.made_at >= began for one in newer)
+
+    live(bench, ask)
+
+
+def _submission_life(bench: Bench, folder: Path) -> Life:
+    engine = live(bench, _prepare)
+    return Life(
+        bench=JobBench(platform=bench.platform, account=bench.account, volumes=bench.volumes),
+        key=next(keys),
+        spec=engine.spec,
+        parcel=engine.parcel,
+        folder=folder,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_before_in_and_after_each_request_the_job_is_billed_once(
+    bench: Bench, tmp_path: Path, moment: str
+) -> None:
+    life = _submission_life(bench, tmp_path)
+    assert kill_and_live_on(life) == 0
+    requests = json.loads(life.requests_file.read_text())
+    for number in range(len(requests)):
+        before = bench.billed()
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        one = replace(life, key=next(keys), folder=folder, kill=(number, moment))
+        if kill_and_live_on(one) == 0:
+            # The last requests only look at the job that was made.
+            assert number > len(requests) // 2
+            break
+        assert kill_and_live_on(replace(one, kill=None)) == 0
+        assert bench.billed() == before + 1, f"killed {moment} request {number}: {requests[number]}"
+
+
 @pytest.mark.parametrize("fault", ["not-reached", "503-before", "stall-after", "cut-after"])
 def test_each_request_failing_once_changes_nothing_in_the_end(bench: Bench, wire: Wire, fault: str) -> None:
     before = bench.billed()
@@ -198,9 +294,11 @@ def test_each_request_failing_once_changes_nothing_in_the_end(bench: Bench, wire
 
 def test_wrong_token_is_unauthorized_in_each_operation_and_a_renewed_one_counts_at_once(bench: Bench) -> None:
     right = bench.token_file.read_text()
+    wrong = (f"{number:x}".rjust(64, "0") for number in itertools.count(1))
 
     async def refused(act: Callable[[], Awaitable[Any]]) -> None:
-        bench.token_file.write_text("0" * 64)
+        # Another one each time: one that was refused is not sent again for a minute.
+        bench.token_file.write_text(next(wrong))
         try:
             with pytest.raises(Unauthorized) as caught:
                 await act()
@@ -222,6 +320,127 @@ def test_wrong_token_is_unauthorized_in_each_operation_and_a_renewed_one_counts_
         output, *_ = await platform.outputs(engine.job)
         await refused(lambda: platform.fetch(engine.job, output, Sink()))
         assert await engine.fetch(platform)
+
+    live(bench, story)
+
+
+def test_refused_token_is_not_tried_again_and_again(bench: Bench) -> None:
+    right = bench.token_file.read_text()
+    before = len([line for line in bench.api_requests() if line["status"] == 401])
+
+    async def story(engine: Engine, platform: Platform) -> None:
+        await _prepare(engine, platform)
+        bench.token_file.write_text("f" * 64)
+        try:
+            for _ in range(5):
+                with pytest.raises(Unauthorized):
+                    await platform.describe(bench.quick)
+        finally:
+            bench.token_file.write_text(right)
+        await _finish(engine, platform)
+
+    live(bench, story)
+    assert len([line for line in bench.api_requests() if line["status"] == 401]) == before + 1
+
+
+def test_wish_of_the_platform_to_be_left_alone_is_handed_on(bench: Bench, wire: Wire) -> None:
+    async def story(engine: Engine, platform: Platform) -> None:
+        wire.rule = lambda request: "429-before"
+        with pytest.raises(TryLater) as caught:
+            await platform.describe(bench.quick)
+        assert caught.value.after_s == 7.0
+        wire.rule = lambda request: ""
+        await _prepare(engine, platform)
+        wire.rule = lambda request: "429-before" if bench.is_commit(request) else ""
+        job = engine.job
+        with pytest.raises(TryLater) as caught:
+            for step in engine.parcel.order.steps:
+                job = await platform.perform(step, job, engine.parcel, _shelf(bench))
+        assert caught.value.after_s == 7.0
+
+    live(bench, story)
+
+
+def test_links_that_expired_are_replaced(bench: Bench, wire: Wire) -> None:
+    before = bench.billed()
+    seen: set[str] = set()
+
+    def rule(request: httpx.Request) -> str:
+        is_first = bench.is_storage(request) and request.method not in seen
+        if is_first:
+            seen.add(request.method)
+        return "link-expired" if is_first else ""
+
+    wire.rule = rule
+    live(bench, _whole)
+    assert seen >= {"PUT", "GET"}
+    assert bench.billed() == before + 1
+
+
+def test_nothing_that_is_kept_or_said_holds_a_secret(
+    bench: Bench, wire: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Token and signatures: in the row, the description, the order, the errors and every log of the process."""
+    caplog.set_level(logging.DEBUG, logger="bridge")
+    texts: list[str] = []
+
+    async def story(engine: Engine, platform: Platform) -> None:
+        await _whole(engine, platform)
+        for fault in ("stall-after", "link-expired", "cut-after", "500-before"):
+            wire.rule = lambda request, fault=fault: fault if bench.is_storage(request) else ""
+            with pytest.raises(BridgeError) as caught:
+                for output in await platform.outputs(engine.job):
+                    await platform.fetch(engine.job, output, Sink())
+            texts.append(json.dumps(caught.value.as_json()))
+            texts.extend(traceback.format_exception(caught.value))
+        texts.append(engine.row.decode())
+        texts.append(repr((engine.spec, engine.parcel, engine.states, platform)))
+
+    live(bench, story)
+    said = "\n".join([*texts, caplog.text])
+    assert bench.token_file.read_text().strip() not in said
+    assert "X-Amz-Signature" not in said
+
+
+def test_several_items_are_one_order(bench: Bench) -> None:
+    capabilities = make(bench.platform, bench.account).capabilities
+    if capabilities.max_items == 1:
+        pytest.skip(f"{bench.platform}: one job is one case (max_items = 1)")
+    raise AssertionError("the suite has no story of several items yet")
+
+
+def test_hint_is_no_more_than_an_earlier_look(bench: Bench) -> None:
+    if not make(bench.platform, bench.account).capabilities.hints:
+        pytest.skip(f"{bench.platform}: nothing is pushed (hints = False)")
+    raise AssertionError("the suite has no story of hints yet")
+
+
+def test_platform_that_gives_its_input_back_keeps_our_grid(bench: Bench) -> None:
+    if not isinstance(make(bench.platform, bench.account), Compares):
+        pytest.skip(f"{bench.platform}: does not give an input back")
+
+    async def story(engine: Engine, platform: Platform) -> None:
+        await _whole(engine, platform)
+        assert isinstance(platform, Compares)
+        same = await platform.compare(engine.job, engine.parcel, _shelf(bench))
+        assert set(same) == set(bench.volumes)
+
+    live(bench, story)
+
+
+def test_job_of_an_earlier_day_is_found_without_any_note(bench: Bench) -> None:
+    if not isinstance(make(bench.platform, bench.account), Adopts):
+        pytest.skip(f"{bench.platform}: does not list earlier jobs")
+
+    async def story(engine: Engine, platform: Platform) -> None:
+        await _whole(engine, platform)
+        assert isinstance(platform, Adopts)
+        adoption = through_json(await platform.earlier(bench.quick, pin=engine.job.pin), Adoption)
+        (found,) = [one for one in adoption.jobs if one.job.remote_id == engine.job.remote_id]
+        assert found.job.key == engine.job.key
+        assert found.state.verdict is Verdict.DONE
+        assert {one.name for one in found.inputs} == set(bench.volumes)
+        assert await platform.outputs(found.job) == await platform.outputs(engine.job)
 
     live(bench, story)
 

@@ -46,6 +46,10 @@ class OrderedFile:
     """A name of the table of formats in `export.formats`, for example `mha`."""
     file_name: str
     """Neutral: says nothing about patient, study or house."""
+    as_labels: bool = False
+    """Voxels leave as unsigned 8-bit integers."""
+    labels: tuple[int, ...] = ()
+    """With `as_labels`: the values that may occur besides 0; () where any will do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

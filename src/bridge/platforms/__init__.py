@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.platforms.optional import Adoption, Adopts, Breaks, Compares, Earlier, EarlierInput
 from bridge.platforms.protocol import (
     RESTART,
     Absent,
@@ -14,6 +15,7 @@ from bridge.platforms.protocol import (
     Found,
     InputSpec,
     Interface,
+    Newer,
     OutputSpec,
     Phase,
     Platform,
@@ -26,6 +28,7 @@ from bridge.platforms.protocol import (
     Spec,
     State,
     Stopped,
+    There,
     Verdict,
 )
 from bridge.platforms.registry import make, names
@@ -34,14 +37,21 @@ __all__ = [
     "RESTART",
     "Absent",
     "Account",
+    "Adoption",
+    "Adopts",
     "AskAgain",
+    "Breaks",
     "Capabilities",
+    "Compares",
+    "Earlier",
+    "EarlierInput",
     "Fetched",
     "Finding",
     "Forgotten",
     "Found",
     "InputSpec",
     "Interface",
+    "Newer",
     "OutputSpec",
     "Phase",
     "Platform",
@@ -54,6 +64,7 @@ __all__ = [
     "Spec",
     "State",
     "Stopped",
+    "There",
     "Verdict",
     "make",
     "names",

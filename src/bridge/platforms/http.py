@@ -10,87 +10,41 @@ No message names more of a request than method, host and, on the API's origin, t
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 import httpx
 
-from bridge.errors import BridgeError, ConfigError, Damaged, TryLater, Unauthorized, Unsure
+from bridge.errors import ConfigError, Damaged
 from bridge.export.parcel import Json
 from bridge.platforms.addresses import host_of, is_private, must_be_private, next_hop, origin_of
+from bridge.platforms.answer import Answer, Download
+from bridge.platforms.breaker import Breaker
+from bridge.platforms.failures import failed
+from bridge.platforms.network import Clients, Network
 from bridge.platforms.protocol import Account
-from bridge.version import __version__
+from bridge.platforms.token import Bearer
+
+__all__ = ["Answer", "Download", "Http", "Network"]
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_HOPS = 5
 
-NOT_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
-"""Failures before the first byte of the request: the other side cannot have acted on it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Status, headers (names in lower case) and whole body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = b""
-
-    def date_s(self) -> float | None:
-        """The `Date` header in seconds since 1970; RFC 9110 6.6.1."""
-        return _http_date_s(self.headers.get("date", ""))
-
-    def retry_after_s(self) -> float | None:
-        """`Retry-After`, given in seconds or as a date, in seconds from the answer; RFC 9110 10.2.3."""
-        wish = self.headers.get("retry-after", "").strip()
-        if wish.isdecimal():
-            return float(wish)
-        until, now = _http_date_s(wish), self.date_s()
-        return max(0.0, until - now) if until is not None and now is not None else None
-
-
-class Download:
-    """A body that is being read. `status` other than 200 means that `body` holds the reason."""
-
-    def __init__(self, response: httpx.Response, *, from_storage: bool, what: str) -> None:
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
-        self.from_storage = from_storage
-        self._response = response
-        self._what = what
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The bytes in the order they come. Raises TryLater: NET-002, the transfer broke off."""
-        try:
-            async for chunk in self._response.aiter_bytes():
-                yield chunk
-        except httpx.HTTPError as error:
-            raise _failed(error, self._what, commits=False) from None
-
-    async def answer(self) -> Answer:
-        """The whole body, for an error page. Raises TryLater: NET-002."""
-        body = b"".join([chunk async for chunk in self.chunks()])
-        return Answer(status=self.status, headers=self.headers, body=body)
-
-    def size_told(self) -> int | None:
-        """`Content-Length`, where the body travels as it is stored."""
-        length = self.headers.get("content-length", "")
-        return int(length) if length.isdecimal() and "content-encoding" not in self.headers else None
-
 
 class Http:
-    """The clients of one account. They belong to the event loop they are first used on."""
+    """The clients of one account. They belong to the event loop they are first used on.
 
-    def __init__(self, account: Account, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    `clock`: seconds that never go back, for the breakers and for the rest of a refused token.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        transport: httpx.AsyncBaseTransport | None = None,
+        network: Network | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Raises ConfigError: NET-010, NET-011, NET-012 (address, authority file, proxy cannot be used)."""
         self.base_url = account.base_url.rstrip("/") + "/"
         self.origin = origin_of(self.base_url)
@@ -101,10 +55,11 @@ class Http:
                 "for example https://grand-challenge.org/api/v1/",
                 key=f"accounts.{account.name}.base_url",
             )
-        self._account = account
-        self._trust = _trust(account)
-        self._proxy = _proxy(account)
-        self._transport = transport
+        network = network or Network()
+        self._factory = Clients(account, network, transport)
+        self._bearer = Bearer(account, clock)
+        self._api_breaker = _breaker(self.host, network, clock)
+        self._storage_breaker = _breaker("storage", network, clock)
         self._clients: tuple[httpx.AsyncClient, httpx.AsyncClient] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -112,6 +67,10 @@ class Http:
     def host(self) -> str:
         """Host and port of the API's origin."""
         return host_of(self.base_url)
+
+    def away_s(self) -> float:
+        """Seconds until the API is asked again after it failed too often in a row; 0 while it is asked."""
+        return self._api_breaker.away_s()
 
     async def api(
         self,
@@ -125,37 +84,42 @@ class Http:
         """One request below the base URL, with the token. A redirect is an answer like any other.
 
         Raises:
-            TryLater: NET-001, nothing was sent; NET-002, no whole answer came.
+            TryLater: NET-001, nothing was sent; NET-002, no whole answer came; NET-008, the breaker is open.
             Unsure: NET-003, no whole answer came and `commits`: the effect may have happened.
-            Unauthorized: NET-004, the certificate is not trusted; NET-005, the token cannot be sent.
+            Unauthorized: NET-004, the certificate is not trusted; NET-005, NET-009, the token is not sent.
         """
         client, _ = self._on_this_loop()
         what = f"{method} {path} at {self.host}"
-        headers = {"Accept": "application/json", "Authorization": self._bearer()}
+        headers = {"Accept": "application/json", "Authorization": self._bearer.header()}
         try:
-            response = await client.request(
-                method,
-                self.base_url + path,
-                headers=headers,
-                params=params,
-                json=json,
-            )
+            with self._api_breaker.attempt() as attempt:
+                response = await client.request(
+                    method,
+                    self.base_url + path,
+                    headers=headers,
+                    params=params,
+                    json=json,
+                )
+                attempt.seen(response.status_code)
         except httpx.HTTPError as error:
-            raise _failed(error, what, commits=commits) from None
+            raise failed(error, what, commits=commits) from None
+        self._bearer.answered(headers["Authorization"], response.status_code)
         return Answer(status=response.status_code, headers=response.headers, body=response.content)
 
     async def put(self, url: str, content: AsyncIterator[bytes], size_bytes: int) -> Answer:
         """PUT to a presigned address, bare. The length is told, or httpx would send chunks that S3 refuses.
 
-        Raises TryLater: NET-001, NET-002; Unauthorized: NET-004; Damaged: NET-006, an address without https.
+        Raises TryLater: NET-001, NET-002, NET-008; Unauthorized: NET-004; Damaged: NET-006, not https.
         """
         must_be_private(url)
         _, client = self._on_this_loop()
         what = f"PUT to storage at {host_of(url)}"
         try:
-            response = await client.put(url, content=content, headers={"Content-Length": str(size_bytes)})
+            with self._storage_breaker.attempt() as attempt:
+                response = await client.put(url, content=content, headers={"Content-Length": str(size_bytes)})
+                attempt.seen(response.status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _failed(error, what, commits=False) from None
+            raise failed(error, what, commits=False) from None
         return Answer(status=response.status_code, headers=response.headers, body=response.content)
 
     async def reach(self, url: str) -> str:
@@ -168,15 +132,17 @@ class Http:
         try:
             await client.head(httpx.URL(url).copy_with(raw_path=b"/"))
         except httpx.HTTPError as error:
-            raise _failed(error, f"HEAD to storage at {host_of(url)}", commits=False) from None
+            raise failed(error, f"HEAD to storage at {host_of(url)}", commits=False) from None
         return host_of(url)
 
     @asynccontextmanager
-    async def download(self, url: str) -> AsyncIterator[Download]:
+    async def download(self, url: str, first_bytes: int | None = None) -> AsyncIterator[Download]:
         """GET with redirects followed by hand; the token goes along only where the origin is the API's.
 
+        `first_bytes`: no more of the file is wanted; a server may send the whole all the same.
+
         Raises:
-            TryLater: NET-001, NET-002. Unauthorized: NET-004, NET-005.
+            TryLater: NET-001, NET-002, NET-008. Unauthorized: NET-004, NET-005, NET-009.
             Damaged: NET-006, an address without https; NET-007, the redirects lead nowhere.
         """
         api, bare = self._on_this_loop()
@@ -184,16 +150,22 @@ class Http:
             must_be_private(url)
             ours = origin_of(url) == self.origin
             what = f"GET of a file at {host_of(url)}"
-            client = api if ours else bare
+            client, breaker = (api, self._api_breaker) if ours else (bare, self._storage_breaker)
             headers = {"Accept-Encoding": "identity"}
+            if first_bytes is not None:
+                headers["Range"] = f"bytes=0-{first_bytes - 1}"
             if ours:
-                headers["Authorization"] = self._bearer()
+                headers["Authorization"] = self._bearer.header()
             try:
-                request = client.build_request("GET", url, headers=headers)
-                response = await client.send(request, stream=True)
+                with breaker.attempt() as attempt:
+                    request = client.build_request("GET", url, headers=headers)
+                    response = await client.send(request, stream=True)
+                    attempt.seen(response.status_code)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise _failed(error, what, commits=False) from None
+                raise failed(error, what, commits=False) from None
             try:
+                if ours:
+                    self._bearer.answered(headers["Authorization"], response.status_code)
                 location = response.headers.get("location", "")
                 if response.status_code not in REDIRECTS or not location:
                     yield Download(response, from_storage=not ours, what=what)
@@ -213,89 +185,16 @@ class Http:
     def _on_this_loop(self) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
         loop = asyncio.get_running_loop()
         if self._clients is None or self._loop is not loop:
-            self._clients, self._loop = (self._client(), self._client(identity=True)), loop
+            self._clients = (self._factory.make(), self._factory.make(identity=True))
+            self._loop = loop
         return self._clients
 
-    def _client(self, *, identity: bool = False) -> httpx.AsyncClient:
-        headers = {"User-Agent": f"bridge/{__version__}"}
-        if identity:
-            headers["Accept-Encoding"] = "identity"
-        seconds = self._account.timeout_s
-        return httpx.AsyncClient(
-            verify=self._trust,
-            proxy=self._proxy,
-            transport=self._transport,
-            headers=headers,
-            timeout=httpx.Timeout(connect=min(15.0, seconds), read=seconds, write=seconds, pool=seconds),
-            follow_redirects=False,
-            # Proxies and authorities come from site.toml; a variable left in the environment must not reroute a study.
-            trust_env=False,
-        )
 
-    def _bearer(self) -> str:
-        token = self._account.token.reveal().strip()
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise Unauthorized(
-                "NET-005",
-                f"the token of account {self._account.name!r} is empty or holds spaces or control characters",
-                "one line with the token alone",
-                "Write the token into the account's token_file again",
-            )
-        return f"Bearer {token}"
-
-
-def _failed(error: Exception, what: str, *, commits: bool) -> BridgeError:
-    name = type(error).__name__
-    if _is_untrusted(error):
-        return Unauthorized(
-            "NET-004",
-            f"{what}: the certificate is not trusted",
-            "one signed by a known authority",
-            "Name the PEM file of your own authority as `ca` of the account, or look who answers there",
-        )
-    if isinstance(error, (*NOT_SENT, httpx.InvalidURL)):
-        return TryLater("NET-001", f"{what}: not reached ({name})")
-    if commits:
-        return Unsure("NET-003", f"{what}: the answer was lost ({name}); its effect may have happened")
-    return TryLater("NET-002", f"{what}: broke off ({name})")
-
-
-def _is_untrusted(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _trust(account: Account) -> ssl.SSLContext:
-    try:
-        if account.ca is None:
-            return httpx.create_ssl_context(trust_env=False)
-        return ssl.create_default_context(cafile=account.ca)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            "NET-011",
-            f"the authority file cannot be read ({type(error).__name__})",
-            "a file with certificates in PEM form",
-            key=f"accounts.{account.name}.ca",
-        ) from None
-
-
-def _proxy(account: Account) -> httpx.Proxy | None:
-    try:
-        return httpx.Proxy(account.proxy) if account.proxy else None
-    except (ValueError, httpx.InvalidURL):
-        raise ConfigError(
-            "NET-012",
-            "the proxy is not an address",
-            "for example http://proxy.example:3128",
-            key=f"accounts.{account.name}.proxy",
-        ) from None
-
-
-def _http_date_s(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except ValueError:
-        return None
+def _breaker(host: str, network: Network, clock: Callable[[], float]) -> Breaker:
+    return Breaker(
+        host,
+        failures=network.breaker_failures,
+        pause_s=network.breaker_s,
+        longest_pause_s=network.breaker_longest_s,
+        clock=clock,
+    )

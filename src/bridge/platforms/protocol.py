@@ -1,4 +1,4 @@
-"""The ten operations of a platform, and the values that pass through them.
+"""The operations of a platform, and the values that pass through them.
 
 A platform keeps no state between calls: everything needed to go on after a crash, on another machine, is in
 `RemoteJob`. Each operation may be repeated. Errors are those of `bridge.errors`; which one may come from where is
@@ -70,6 +70,12 @@ class InputSpec:
     name: str
     kind: OutputKind
     optional: bool = False
+    word: str = ""
+    """The platform's own word for its kind, for example `Integer`."""
+    media_type: str = ""
+    """Of the file that is wanted, where it is one."""
+    labels: tuple[Label, ...] = ()
+    """Values that a mask may have besides 0; () where any will do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +117,22 @@ class RequestedVolume:
     modality: str
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
+    is_labels: bool = False
+    """Its voxels are labels: a mask, not a picture."""
+    labels: tuple[int, ...] = ()
+    """The labels that occur, without 0; () where nobody has looked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class There:
+    """An image that is at the platform already: by its own id, as a value of an archive's item, or as an output of
+    an earlier job. Exactly one of the three is given; `socket` says which value of an item or job."""
+
+    input: str
+    image: str = ""
+    archive_item: str = ""
+    job: str = ""
+    socket: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +142,7 @@ class Request:
     volumes: tuple[RequestedVolume, ...]
     values: dict[str, Json]
     declared_version: str = ""
+    there: tuple[There, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +218,17 @@ class Fetched:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newer:
+    """A job at the platform, as the account's list shows it; for whoever has restored a back-up."""
+
+    remote_id: str
+    made_at: float
+    """POSIX seconds, by the platform's clock; not before the job was made, and as near as the platform tells."""
+    key: str = ""
+    """The job id that it carries; empty where the platform's answer does not tell."""
+
+
 class Stopped(StrEnum):
     STOPPED = "stopped"
     TOO_LATE = "too-late"
@@ -241,6 +275,13 @@ class Platform(Protocol):
 
         Raises TryLater (with `RESTART` where an earlier step must be done again), Unsure, Unauthorized, Never,
         Refused, Damaged.
+        """
+
+    async def newer(self, since: float) -> tuple[Newer, ...]:
+        """Jobs of this account that were made after `since` (POSIX seconds), the newest first.
+
+        Where the platform does not tell when a job was made, it is among them: one too many is looked at, one too
+        few is billed again. Raises TryLater, Unauthorized.
         """
 
     async def state(self, job: RemoteJob) -> State:

@@ -41,6 +41,8 @@ BODIES: dict[str, Any] = {
     "GC-114": {"detail": "Invalid token."},
     "GC-115": {"detail": "No UserUpload matches the given query."},
     "GC-116": {"detail": "No Job matches the given query."},
+    "GC-128": {"inputs": [{"user_uploads": GONE}, {"user_upload": GONE}]},
+    "GC-129": {"inputs": [{"image": GONE}]},
     "GC-125": {"detail": "You do not have permission to perform this action."},
 }
 """What the platform says with a row; rows that are missing here come with a page."""
@@ -84,6 +86,10 @@ def test_codes_of_the_table_are_unique_and_each_row_has_a_source() -> None:
         ("job-badalg", Call.CREATE, Never),
         ("job-subset", Call.CREATE, Never),
         ("job-noinputs", Call.CREATE, Never),
+        ("job-consumed-upload", Call.CREATE, Unsure),
+        ("job-upload-missing", Call.CREATE, Unsure),
+        ("job-image-missing", Call.CREATE, Never),
+        ("dup-of-failed", Call.CREATE, Unsure),
         ("job-badslug", Call.CREATE, Never),
         ("job-image-pkonly", Call.CREATE, Never),
         ("job-value-type", Call.CREATE, Refused),

@@ -11,10 +11,19 @@ from tests.unit.platforms.gc_kit import Script, recorded, run, scripted, volume
 
 from bridge.errors import BridgeError, ConfigError, Refused, Unauthorized
 from bridge.export.parcel import Order, Repeat
-from bridge.platforms import InputSpec, Interface, OutputSpec, Request, Spec
-from bridge.platforms.grand_challenge.api import Socket
+from bridge.platforms import (
+    InputSpec,
+    Interface,
+    OutputSpec,
+    RemoteJob,
+    Request,
+    RequestedVolume,
+    Spec,
+    There,
+)
+from bridge.platforms.grand_challenge.shapes import Socket
 from bridge.platforms.grand_challenge.sockets import kind_of, media_type
-from bridge.results.output import Label, OutputKind
+from bridge.results.output import Label, Output, OutputKind
 
 EMPTY = {"count": 0, "next": None, "previous": None, "results": []}
 PLATFORM = scripted(Script({}))
@@ -34,14 +43,19 @@ def test_both_interfaces_of_a_recorded_algorithm() -> None:
         OutputSpec(name="findings", kind=OutputKind.FILE),
         OutputSpec(name="report-table", kind=OutputKind.TABLE),
     )
-    ct = InputSpec(name="chest-ct", kind=OutputKind.IMAGE)
+    ct = InputSpec(name="chest-ct", kind=OutputKind.IMAGE, word="Image")
     assert spec.interfaces == (
         Interface(inputs=(ct,), outputs=outputs),
         Interface(
             inputs=(
                 ct,
-                InputSpec(name="threshold", kind=OutputKind.VALUE),
-                InputSpec(name="options-file", kind=OutputKind.FILE),
+                InputSpec(name="threshold", kind=OutputKind.VALUE, word="Integer"),
+                InputSpec(
+                    name="options-file",
+                    kind=OutputKind.FILE,
+                    word="Anything",
+                    media_type="application/json",
+                ),
             ),
             outputs=outputs,
         ),
@@ -64,7 +78,8 @@ def test_algorithm_of_a_server_before_interfaces_and_its_default_may_be_left_out
         ("generic-medical-image", OutputKind.IMAGE, False),
         ("threshold", OutputKind.VALUE, True),
     ]
-    assert PLATFORM.plan(spec, Request(volumes=(volume("generic-medical-image"),), values={})).values == ()
+    order = PLATFORM.plan(spec, Request(volumes=(volume("generic-medical-image"),), values={}))
+    assert (order.values, order.details["omitted"]) == ((), "threshold")
 
 
 @pytest.mark.parametrize(
@@ -184,9 +199,21 @@ def test_order_of_two_images_and_a_value() -> None:
         (spec_with({"ct": IMAGE}), ["ct"], {"threshold": 1}, ConfigError, "GC-210"),
         (spec_with({"ct": IMAGE, "pet": IMAGE}), ["ct"], {}, ConfigError, "GC-210"),
         (spec_with({"ct": IMAGE, "t": VALUE}), ["ct"], {"t": None}, ConfigError, "GC-211"),
-        (spec_with({"t": VALUE}), [], {"t": 1}, ConfigError, "GC-213"),
         (spec_with({"ct": IMAGE, "t": VALUE}), ["ct", "t"], {}, Refused, "GC-212"),
-        (spec_with({"ct": IMAGE, "t": VALUE}), [], {"ct": 1, "t": 1}, Refused, "GC-212"),
+        (spec_with({"ct": IMAGE, "t": VALUE}), [], {"ct": 1, "t": 1}, ConfigError, "GC-214"),
+        (spec_with({"ct": IMAGE}), [], {"ct": {}}, ConfigError, "GC-214"),
+        (spec_with({"ct": IMAGE}), [], {"ct": {"image": 7}}, ConfigError, "GC-214"),
+        (
+            spec_with({"ct": IMAGE}),
+            [],
+            {"ct": {"image": "a", "job": "b", "socket": "m"}},
+            ConfigError,
+            "GC-214",
+        ),
+        (spec_with({"ct": IMAGE}), [], {"ct": {"job": "b"}}, ConfigError, "GC-214"),
+        (spec_with({"ct": IMAGE}), [], {"ct": {"picture": "b"}}, ConfigError, "GC-214"),
+        (spec_with({"ct": IMAGE, "t": VALUE}), ["ct"], {"t": float("nan")}, ConfigError, "GC-211"),
+        (spec_with({"ct": IMAGE, "t": VALUE}), ["ct"], {"t": [1, float("inf")]}, ConfigError, "GC-211"),
         (spec_with({"ct": IMAGE, "o": FILE}), ["ct"], {"o": {}}, Refused, "GC-212"),
         (spec_with({"ct": IMAGE, "m": MASK}), ["ct", "m"], {}, Refused, "GC-212"),
     ],
@@ -212,3 +239,151 @@ def test_alternative_interfaces_are_told_apart_by_their_sets() -> None:
     spec = spec_with({"ct": IMAGE}, {"ct": IMAGE, "t": VALUE})
     assert PLATFORM.plan(spec, Request(volumes=(volume("ct"),), values={})).values == ()
     assert len(PLATFORM.plan(spec, Request(volumes=(volume("ct"),), values={"t": 1})).values) == 1
+
+
+def with_inputs(*inputs: InputSpec) -> Spec:
+    return Spec(
+        algorithm="demo",
+        title="Demo",
+        interfaces=(Interface(inputs=inputs, outputs=()),),
+        details={"pk": "a1", "api_url": "https://api.example/api/v1/algorithms/a1/"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "is_taken"),
+    [
+        ("Integer", 3, True),
+        ("Integer", 3.5, False),
+        ("Integer", True, False),
+        ("Float", 3, True),
+        ("Float", 0.5, True),
+        ("Float", "0.5", False),
+        ("String", "a", True),
+        ("String", 1, False),
+        ("Bool", False, True),
+        ("Bool", 0, False),
+        ("Choice", "left", True),
+        ("Multiple choice", ["left"], True),
+        ("Anything", {"a": [1, None]}, True),
+        ("A kind of tomorrow", 3, True),
+    ],
+)
+def test_value_of_a_wrong_type_is_refused_before_anything_is_sent(
+    word: str, value: Any, is_taken: bool
+) -> None:
+    spec = with_inputs(InputSpec(name="t", kind=VALUE, word=word))
+    request = Request(volumes=(), values={"t": value})
+    if is_taken:
+        assert PLATFORM.plan(spec, request).values[0].value == value
+        return
+    with pytest.raises(ConfigError) as caught:
+        PLATFORM.plan(spec, request)
+    assert caught.value.code == "GC-211"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "value", "file_name"),
+    [
+        ("application/json", {"a": 1}, "f.json"),
+        ("application/json", "text", "f.json"),
+        ("text/csv", "a,b\n1,2\n", "f.csv"),
+        ("text/csv", {"a": 1}, None),
+        ("application/pdf", "x", None),
+    ],
+)
+def test_value_for_a_file_socket_is_sent_as_a_file_where_it_can_be_one(
+    media_type: str, value: Any, file_name: str | None
+) -> None:
+    spec = with_inputs(
+        InputSpec(name="ct", kind=IMAGE), InputSpec(name="f", kind=FILE, word="X", media_type=media_type)
+    )
+    request = Request(volumes=(volume("ct"),), values={"f": value})
+    if file_name is None:
+        with pytest.raises(Refused):
+            PLATFORM.plan(spec, request)
+        return
+    order = PLATFORM.plan(spec, request)
+    assert order.details["upload:f"] == file_name
+    assert [step.name for step in order.steps] == ["upload:f", "upload:ct", "session:ct", "count", "create"]
+    assert order.steps[-1].needs == ("session:ct", "upload:f", "count")
+    assert [file.input for file in order.files] == ["ct"], "nothing to convert"
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ({"image": "i1"}, "image/i1"),
+        ({"image": "https://grand-challenge.org/api/v1/cases/images/i1/"}, "image/i1"),
+        ({"archive_item": "t1"}, "archive_item/t1/"),
+        ({"archive_item": "t1", "socket": "ct"}, "archive_item/t1/ct"),
+        ({"job": "j1", "socket": "lungs"}, "job/j1/lungs"),
+    ],
+)
+def test_image_at_the_platform_is_named_and_nothing_is_uploaded(value: Any, address: str) -> None:
+    spec = with_inputs(InputSpec(name="mask", kind=MASK), InputSpec(name="t", kind=VALUE))
+    order = PLATFORM.plan(spec, Request(volumes=(), values={"mask": value, "t": 1}))
+    assert order.details["there:mask"] == address
+    assert [step.name for step in order.steps] == ["there:mask", "count", "create"]
+    assert [value.input for value in order.values] == ["t"]
+
+
+def test_image_at_the_platform_may_come_from_the_house_as_well_as_from_the_rule() -> None:
+    spec = with_inputs(InputSpec(name="ct", kind=IMAGE), InputSpec(name="mask", kind=IMAGE))
+    there = There(input="mask", job="j1", socket="lungs")
+    order = PLATFORM.plan(spec, Request(volumes=(volume("ct"),), values={}, there=(there,)))
+    assert order.details["there:mask"] == "job/j1/lungs"
+
+
+def labels(name: str, *values: int) -> RequestedVolume:
+    return RequestedVolume(
+        input=name, modality="SEG", shape=(1, 1, 1), spacing_mm=(1, 1, 1), is_labels=True, labels=values
+    )
+
+
+def test_labels_leave_as_8_bit_with_the_values_that_the_socket_declares() -> None:
+    lung = (Label(value=1, name="lung"), Label(value=2, name="airway"))
+    spec = with_inputs(
+        InputSpec(name="mask", kind=MASK, labels=lung), InputSpec(name="any-image", kind=IMAGE)
+    )
+    order = PLATFORM.plan(spec, Request(volumes=(labels("mask", 1), labels("any-image", 7)), values={}))
+    assert [(file.input, file.as_labels, file.labels) for file in order.files] == [
+        ("any-image", True, ()),
+        ("mask", True, (1, 2)),
+    ]
+
+
+@pytest.mark.parametrize("found", [(3,), (1, 2, 3), (300,)])
+def test_labels_that_the_socket_does_not_declare_are_refused(found: tuple[int, ...]) -> None:
+    spec = with_inputs(
+        InputSpec(name="mask", kind=MASK, labels=(Label(value=1, name="a"), Label(value=2, name="b")))
+    )
+    with pytest.raises(Refused) as caught:
+        PLATFORM.plan(spec, Request(volumes=(labels("mask", *found),), values={}))
+    assert (caught.value.code, caught.value.numbers) == ("GC-215", {"strange": 1})
+
+
+def test_labels_beyond_8_bit_are_refused_where_nothing_is_declared() -> None:
+    spec = with_inputs(InputSpec(name="mask", kind=MASK))
+    with pytest.raises(Refused):
+        PLATFORM.plan(spec, Request(volumes=(labels("mask", 1, 256),), values={}))
+
+
+def test_dicom_image_set_is_refused_with_a_reason() -> None:
+    spec = with_inputs(InputSpec(name="ct", kind=FILE, word="DICOM Image Set"))
+    with pytest.raises(Refused) as caught:
+        PLATFORM.plan(spec, Request(volumes=(volume("ct"),), values={}))
+    assert "DICOM image set" in caught.value.found
+
+
+def test_spec_and_order_of_yesterday_still_load() -> None:
+    spec = """{"algorithm":"a","title":"A","interfaces":[{"inputs":[{"name":"ct","kind":"image","optional":false}],
+        "outputs":[]}],"details":{"pk":"a1","api_url":"u"},"pin":"","typical_seconds":null}"""
+    order = """{"files":[{"input":"ct","format":"mha","file_name":"ct.mha"}],"values":[],"steps":[],"details":{}}"""
+    output = """{"name":"m","kind":"mask","media_type":"x","ref":"image/1","item":"","size_bytes":1,"sha256":"0",
+        "presence":"here","labels":[]}"""
+    job = """{"key":"k","attempt":1,"remote_id":"j1","pin":"p","begun":["create"],"notes":{"create":{"pk":"j1"}}}"""
+    assert TypeAdapter(Spec).validate_json(spec).interfaces[0].inputs[0].media_type == ""
+    assert not TypeAdapter(Order).validate_json(order).files[0].as_labels
+    assert TypeAdapter(Output).validate_json(output).word == ""
+    assert TypeAdapter(RemoteJob).validate_json(job).notes["create"] == {"pk": "j1"}

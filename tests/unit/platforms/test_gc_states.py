@@ -119,3 +119,98 @@ def test_wrong_option_is_named(options: dict[str, Any]) -> None:
         scripted(Script({}), options=options)
     assert next(iter(options)) in caught.value.found
     assert caught.value.key == "accounts.gc.options"
+
+
+HOUR = 3600.0
+
+
+def looked_at(status: str, notes: dict[str, Any], **more: Any) -> State:
+    answers = {"GET algorithms/jobs/j1/": {"pk": "j1", "status": status}, **more}
+    job = RemoteJob(key="k", remote_id="j1", notes=notes)
+    return run(scripted(Script(answers)).state(job))
+
+
+@pytest.mark.parametrize(
+    ("age_s", "note", "phase", "verdict", "says", "look_again_s"),
+    [
+        (60.0, "made_s", Phase.WAITING, None, "", 15.0),
+        (1700.0, "made_s", Phase.WAITING, None, "", 15.0),
+        (1900.0, "made_s", Phase.WAITING, None, "for 32 min", 120.0),
+        (49 * HOUR, "made_s", Phase.WAITING, None, "tries for two days", 120.0),
+        (51 * HOUR, "made_s", Phase.ENDED, Verdict.FAILED, "within 51 h", 15.0),
+        (51 * HOUR, "found_s", Phase.ENDED, Verdict.FAILED, "within 51 h", 15.0),
+        (51 * HOUR, "", Phase.WAITING, None, "", 15.0),
+    ],
+)
+def test_validation_that_lasts_is_said_and_given_up_after_two_days(
+    age_s: float, note: str, phase: Phase, verdict: Verdict | None, says: str, look_again_s: float
+) -> None:
+    state = looked_at(
+        "Validating inputs", {"create": {"pk": "j1", **({note: NOW_S - age_s} if note else {})}}
+    )
+    assert (state.phase, state.verdict, state.look_again_s) == (phase, verdict, look_again_s)
+    assert says in state.reason
+    assert bool(says) == bool(state.reason)
+
+
+@pytest.mark.parametrize("label", [*WAITING[1:], *RUNNING, "Pondering"])
+def test_other_words_are_never_given_up_here(label: str) -> None:
+    """A run may take a day, and wait for a machine before: the account's deadline ends the patience."""
+    state = looked_at(label, {"create": {"pk": "j1", "made_s": NOW_S - 51 * HOUR}})
+    assert state.phase is not Phase.ENDED
+
+
+def test_status_that_goes_back_is_followed() -> None:
+    words = [
+        "Queued",
+        "Provisioned",
+        "Executing",
+        "Provisioned",
+        "Queued",
+        "Executing",
+        "Executed",
+        "Succeeded",
+    ]
+    phases = [looked_at(word, {"create": {"pk": "j1", "made_s": NOW_S - 99}}).phase for word in words]
+    assert phases == [
+        Phase.WAITING,
+        Phase.RUNNING,
+        Phase.RUNNING,
+        Phase.RUNNING,
+        Phase.WAITING,
+        Phase.RUNNING,
+        Phase.RUNNING,
+        Phase.ENDED,
+    ]
+
+
+def test_job_that_was_cancelled_and_requeued_waits_again() -> None:
+    assert looked_at("Cancelled", {}).phase is Phase.ENDED
+    assert looked_at("Re-Queued", {}).phase is Phase.WAITING
+
+
+def test_reason_is_read_from_the_session_that_the_platform_made_itself() -> None:
+    said = "Image validation for socket CT failed with error: 1 file could not be imported."
+    sessions = [
+        {"pk": "s0", "api_url": "x", "status": "Failed", "error_message": "other", "user_uploads": ["u0"]},
+        {"pk": "s1", "api_url": "x", "status": "Failed", "error_message": said, "user_uploads": ["u1"]},
+    ]
+    listed = {"count": 2, "next": None, "results": sessions}
+    notes = {"upload:ct": {"pk": "u1"}, "session:ct": {"by_uploads": True}, "create": {"pk": "j1"}}
+    state = looked_at("Cancelled", notes, **{"GET cases/upload-sessions/?limit=1000&offset=0": listed})
+    assert (state.verdict, state.reason) == (Verdict.FAILED, said)
+
+
+def test_job_that_was_found_without_its_sessions_has_no_reason() -> None:
+    notes = {"session:ct": {"found": True}, "create": {"pk": "j1"}}
+    assert looked_at("Cancelled", notes).verdict is Verdict.CANCELLED
+
+
+def test_json_of_an_old_server_and_of_a_later_one_is_read() -> None:
+    """Only `interface` before 2025-12-19; a key more and a null where a list was tomorrow."""
+    old = {"pk": "j1", "status": "Succeeded", "algorithm_image": "https://x.example/v1/", "outputs": None}
+    old["inputs"] = [
+        {"pk": 7, "interface": {"slug": "ct", "overlay_segments": None}, "x_new": 1, "image": None}
+    ]
+    state = run(scripted(Script({"GET algorithms/jobs/j1/": old})).state(RemoteJob(key="k", remote_id="j1")))
+    assert (state.verdict, state.pin) == (Verdict.DONE, "v1")

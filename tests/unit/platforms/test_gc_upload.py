@@ -19,12 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.platforms.gc_kit import Token, account, run
 
-from bridge.errors import Damaged, Never, TryLater
+from bridge.errors import Damaged, Never, TryLater, Unsure
 from bridge.export.parcel import ParcelFile
 from bridge.platforms import RemoteJob
-from bridge.platforms.grand_challenge.api import Api, StoredPart, Upload
+from bridge.platforms.grand_challenge.api import Api
+from bridge.platforms.grand_challenge.names import is_named, key_of, upload_name
 from bridge.platforms.grand_challenge.options import Options
-from bridge.platforms.grand_challenge.upload import MIB, MOST_PARTS, Uploader, parts_of, upload_name
+from bridge.platforms.grand_challenge.shapes import StoredPart, Upload
+from bridge.platforms.grand_challenge.upload import MIB, MOST_PARTS, Brought, Uploader, parts_of
 from bridge.platforms.http import Http
 from bridge.sandbox.grand_challenge import Sandbox
 
@@ -76,18 +78,26 @@ class Cloud(httpx.AsyncBaseTransport):
         return f"{request.method} {request.url.path.rstrip('/').rpartition('/')[2]}"
 
     def bring(self, content: bytes = CONTENT, shelf: Any = None, job: RemoteJob = JOB) -> Upload:
+        return self.brought(content, shelf, job).upload
+
+    def brought(self, content: bytes = CONTENT, shelf: Any = None, job: RemoteJob = JOB) -> Brought:
         uploader = Uploader(self.api, Options(part_mib=5, retry_s=0.0), lambda: self.now_s)
         self.asked.clear()
         # Connections belong to the loop of one `run`.
-        self._real = httpx.AsyncHTTPTransport(verify=self.http._trust)
+        self._real = httpx.AsyncHTTPTransport(verify=self.http._factory.trust)
 
-        async def story() -> Upload:
+        async def story() -> Brought:
             try:
                 return await uploader.bring(job, parcel_file(content), shelf or Shelf(content))
             finally:
                 await self.http.close()
 
         return run(story())
+
+    def sandbox_upload(self) -> str:
+        """The id of the only upload there is."""
+        (pk,) = self.sandbox.platform.uploads
+        return pk
 
     def stored(self, upload: Upload) -> bytes:
         """What the platform has when a session is made of the upload: read back as the store's file."""
@@ -131,7 +141,7 @@ def test_finished_upload_is_used_again_and_nothing_is_sent(cloud: Cloud) -> None
     first = cloud.bring()
     again = cloud.bring()
     assert again.pk == first.pk
-    assert cloud.asked == {"GET uploads": 1}
+    assert cloud.asked == {"GET uploads": 1}, "nothing else is asked"
 
 
 def test_only_the_missing_part_is_sent_after_a_crash(cloud: Cloud) -> None:
@@ -207,10 +217,95 @@ def test_upload_of_yesterday_is_left_to_be_swept(cloud: Cloud) -> None:
     assert cloud.bring().pk != first.pk
 
 
-def test_other_content_or_attempt_is_another_upload(cloud: Cloud) -> None:
-    first = cloud.bring(b"a" * 100)
-    assert cloud.bring(b"b" * 100).pk != first.pk
-    assert cloud.bring(b"a" * 100, job=RemoteJob(key=JOB.key, attempt=2)).pk != first.pk
+def test_another_job_or_attempt_is_another_upload(cloud: Cloud) -> None:
+    first = cloud.bring()
+    assert cloud.bring(job=RemoteJob(key="1e" * 16)).pk != first.pk
+    assert cloud.bring(job=RemoteJob(key=JOB.key, attempt=2)).pk != first.pk
+
+
+def test_part_that_another_version_of_the_file_left_is_not_mixed_in(cloud: Cloud) -> None:
+    cloud.fault = lambda what, request: httpx.Response(503) if what == "part 2" else None
+    with pytest.raises(TryLater):
+        cloud.bring(CONTENT[::-1])
+    cloud.fault = lambda what, request: None
+    upload = cloud.bring()
+    assert parts(cloud) == {"part 1": 1, "part 2": 1, "part 3": 1}
+    assert cloud.asked["POST uploads"] == 0, "the same upload goes on"
+    assert cloud.stored(upload) == CONTENT
+
+
+def test_part_of_another_version_that_cannot_be_replaced_is_never_completed(cloud: Cloud) -> None:
+    cloud.fault = lambda what, request: httpx.Response(503) if what == "part 2" else None
+    with pytest.raises(TryLater):
+        cloud.bring(CONTENT[::-1])
+    cloud.fault = lambda what, request: httpx.Response(503) if what == "part 1" else None
+    with pytest.raises(TryLater) as caught:
+        cloud.bring()
+    assert caught.value.numbers == {"missing": 1, "parts": 3}
+    assert cloud.asked["PATCH complete-multipart-upload"] == 0
+
+
+def test_upload_that_the_store_forgot_is_begun_anew(cloud: Cloud) -> None:
+    cloud.fault = lambda what, request: httpx.Response(503) if what == "part 2" else None
+    with pytest.raises(TryLater):
+        cloud.bring()
+    cloud.fault = lambda what, request: (
+        httpx.Response(500) if what == "GET list-parts" and cloud.asked[what] == 1 else None
+    )
+    upload = cloud.bring()
+    assert cloud.asked["POST uploads"] == 1
+    assert cloud.stored(upload) == CONTENT
+
+
+def test_upload_that_was_aborted_while_it_was_read_is_begun_anew(cloud: Cloud) -> None:
+    cloud.fault = lambda what, request: httpx.Response(503) if what == "part 2" else None
+    with pytest.raises(TryLater):
+        cloud.bring()
+    gone = httpx.Response(404, json={"detail": "No UserUpload matches the given query."})
+    cloud.fault = lambda what, request: gone if what == "GET list-parts" and cloud.asked[what] == 1 else None
+    assert cloud.bring().status == "Completed"
+    assert cloud.asked["POST uploads"] == 1
+
+
+def test_full_quota_that_was_a_finished_upload_is_seen_by_its_status(cloud: Cloud) -> None:
+    """Both answer 403 with the same sentence: only the upload itself tells them apart."""
+    limit = httpx.Response(403, json={"detail": "Upload limit reached"})
+    cloud.fault = lambda what, request: limit if what == "PATCH generate-presigned-urls" else None
+    with pytest.raises(TryLater) as caught:
+        cloud.bring()
+    assert (caught.value.code, caught.value.after_s) == ("GC-105", 900.0)
+    assert cloud.asked["GET " + cloud.sandbox_upload()] == 1
+
+
+def test_earlier_upload_is_said_to_be_one(cloud: Cloud) -> None:
+    assert not cloud.brought().is_earlier
+    assert cloud.brought().is_earlier
+
+
+def test_image_of_this_job_at_the_platform_stops_the_upload_before_a_byte_is_sent() -> None:
+    file = parcel_file(b"abc")
+    name = upload_name(JOB, file.file_name)
+    image = {"pk": "i1", "name": name, "files": []}
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url.path.rstrip('/').rpartition('/')[2]}")
+        results = [image] if request.url.params.get("name") == name else []
+        return httpx.Response(200, json={"count": len(results), "results": results})
+
+    uploader = Uploader(Api(Http(account(), httpx.MockTransport(answer))), Options(), lambda: 0.0)
+    with pytest.raises(Unsure) as caught:
+        run(uploader.bring(JOB, file, Shelf(b"abc")))
+    assert caught.value.code == "GC-224"
+    assert asked == ["GET uploads", "GET images"]
+
+
+def test_images_of_a_server_that_ignores_the_filter_stop_nothing() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"count": 1, "results": [{"pk": "i1", "name": "other.mha"}]})
+
+    api = Api(Http(account(), httpx.MockTransport(answer)))
+    assert run(api.images_named("ours.mha")) == ()
 
 
 @pytest.mark.parametrize("shelf", [b"", CONTENT[:-1], CONTENT + b"x"])
@@ -280,7 +375,7 @@ class _Drained(httpx.AsyncBaseTransport):
             self.at_once -= 1
             return httpx.Response(200)
         match action:
-            case "uploads" if request.method == "GET":
+            case "uploads" | "images" if request.method == "GET":
                 return httpx.Response(200, json={"count": 0, "results": []})
             case "list-parts":
                 upload["parts"] = [
@@ -307,8 +402,38 @@ def test_parts_cover_the_file_once_within_the_rules_of_s3(size: int, part_mib: i
     assert all(5 * MIB <= piece.size_bytes <= 5 << 30 for piece in pieces[:-1])
 
 
-def test_name_of_an_upload_shows_nothing_of_the_job() -> None:
-    name = upload_name(JOB, parcel_file(b"x", file_name="s" * 200 + ".mha"))
-    assert JOB.key not in name
+def test_name_of_an_upload_holds_the_key_and_fits() -> None:
+    name = upload_name(JOB, "s" * 200 + ".mha")
+    assert key_of(name) == JOB.key
     assert len(name) <= 128
     assert name.endswith(".mha")
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("ct-image-0123456789abcdef0123456789abcdef-1.mha", "0123456789abcdef0123456789abcdef"),
+        ("options-0123456789abcdef0123456789abcdef-12_fH91xh3.json", "0123456789abcdef0123456789abcdef"),
+        ("image10x10x10.mha", ""),
+        ("chest-1.mha", ""),
+        ("1.2.826.0.1.3680043.8.498.97186838107413637148238921599038725197-0", ""),
+        ("", ""),
+    ],
+)
+def test_key_is_read_from_names_of_ours_only(name: str, key: str) -> None:
+    assert key_of(name) == key
+
+
+@pytest.mark.parametrize(
+    ("theirs", "is_ours"),
+    [
+        ("a-k-1.json", True),
+        ("a-k-1_x7.json", True),
+        ("a-k-11.json", False),
+        ("a-k-1.csv", False),
+        ("", False),
+    ],
+)
+def test_file_of_ours_is_known_behind_the_mark_of_the_storage(theirs: str, is_ours: bool) -> None:
+    assert is_named("a-k-1.json", theirs) is is_ours
+    assert not is_named("", theirs)

@@ -221,9 +221,9 @@ def test_certificate_of_an_unknown_authority_is_unauthorized_and_ca_mends_it(tmp
 def test_authority_of_the_account_replaces_the_public_ones(tmp_path: Path) -> None:
     with Sandbox(tmp_path) as sandbox:
         http = Http(account(base_url=sandbox.base_url, ca=str(sandbox.ca_file)))
-    assert len(http._trust.get_ca_certs()) == 1
-    assert http._trust.verify_mode is ssl.CERT_REQUIRED
-    assert http._trust.check_hostname
+    assert len(http._factory.trust.get_ca_certs()) == 1
+    assert http._factory.trust.verify_mode is ssl.CERT_REQUIRED
+    assert http._factory.trust.check_hostname
 
 
 def test_time_outs_and_proxy_hold_for_both_clients_and_the_environment_for_none(

@@ -67,6 +67,21 @@ class Cloud:
         body = {"algorithm": self.algorithm(slug), "inputs": [{"interface": "ct-image", **given}]}
         return self.api.post("algorithms/jobs/", json=body)
 
+    def post(self, slug: str, **inputs: dict[str, Any]) -> httpx.Response:
+        """A job; each input by its socket, "_" for "-"."""
+        given = [{"interface": name.replace("_", "-"), **keys} for name, keys in inputs.items()]
+        return self.api.post("algorithms/jobs/", json={"algorithm": self.algorithm(slug), "inputs": given})
+
+    def job(self, pk: str) -> dict[str, Any]:
+        return self.api.get(f"algorithms/jobs/{pk}/").json()
+
+    def wait_for(self, pk: str, status: str, timeout_s: float = 10.0) -> dict[str, Any]:
+        until = time.monotonic() + timeout_s
+        while (job := self.job(pk))["status"] != status:
+            assert time.monotonic() < until, f"still {job['status']}"
+            time.sleep(0.01)
+        return job
+
     def finished(self, pk: str, timeout_s: float = 20.0) -> dict[str, Any]:
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:

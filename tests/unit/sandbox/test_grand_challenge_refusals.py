@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox.grand_challenge.submission import Limits
+from bridge.sandbox.grand_challenge import Limits
 
 GONE = "Invalid hyperlink - Object does not exist."
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -200,6 +200,8 @@ NO_KEY = (
     "('image_name', 'user_uploads')]."
 )
 
+ONE_KEY = NO_KEY.replace("must provide at least", "can only provide").removesuffix(".") + " for each socket."
+
 
 @pytest.mark.parametrize(
     ("inputs", "answer"),
@@ -210,6 +212,10 @@ NO_KEY = (
         ([{"interface": "ct-image"}], {"inputs": [{"non_field_errors": [NO_KEY]}]}),
         ([{"interface": "ct-image", "user_uploads": None}], {"inputs": [{"non_field_errors": [NEEDED]}]}),
         ([{"interface": "ct-image", "user_uploads": []}], {"inputs": [{"non_field_errors": [NEEDED]}]}),
+        (
+            [{"interface": "ct-image", "value": 3, "image_name": "x"}],
+            {"inputs": [{"non_field_errors": [ONE_KEY]}]},
+        ),
         ([{"interface": "ct-image", "value": 3}], {"inputs": [{"non_field_errors": [NEEDED]}]}),
         (
             [{"interface": "ct-image", "image": f"https://x.example/api/v1/cases/images/{NOBODY}/"}],
@@ -284,7 +290,7 @@ def test_full_queue_hides_a_wrong_set_of_inputs(start_cloud: Callable[..., Any],
 
 
 def test_credits_run_out(start_cloud: Callable[..., Any], chest_mha: bytes) -> None:
-    cloud = start_cloud(limits=Limits(credits_left=1))
+    cloud = start_cloud(limits=Limits(credits=20))
     cloud.run(chest_mha)
     refused = cloud.submit(user_uploads=[cloud.upload(chest_mha)])
     assert refused.json() == {"non_field_errors": ["You have run out of algorithm credits"]}

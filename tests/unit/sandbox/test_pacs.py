@@ -146,6 +146,13 @@ def test_warning_ordered_as_answer_keeps_the_instance(pacs: SmallPacs, tmp_path:
     assert set(pacs.held) == {"2.25.111", "2.25.112"}
 
 
+def test_loses_what_it_said_it_stored_when_told(pacs: SmallPacs, tmp_path: Path) -> None:
+    order(pacs.folder, Orders(lose=1))
+    assert send([write(tmp_path, 1), write(tmp_path, 2)], port=pacs.port) == [0x0000, 0x0000]
+    assert [bool(attempt.file) for attempt in pacs.attempts] == [False, True]
+    assert set(pacs.held) == {"2.25.112"}
+
+
 def test_same_refusal_ordered_again_counts_again(pacs: SmallPacs, tmp_path: Path) -> None:
     file = write(tmp_path, 1)
     for _ in range(3):

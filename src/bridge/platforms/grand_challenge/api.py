@@ -1,131 +1,34 @@
-"""The wire: endpoints of Grand Challenge and the shape of its JSON.
-
-Only keys that are used are named; others may come and go. `socket` is the new word for `interface` of a value, and
-servers before 2025-12-19 send the old one only. Every path ends with a slash: without it the server redirects.
-"""
+"""The wire: endpoints of Grand Challenge. Every path ends with a slash: without it the server redirects."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from bridge.errors import Damaged, TryLater, Unsure
+from bridge.errors import Damaged, Never, TryLater, Unsure
 from bridge.export.parcel import Json
 from bridge.platforms.grand_challenge.answers import Call, error_for
+from bridge.platforms.grand_challenge.shapes import (
+    Algorithm,
+    Archive,
+    ArchiveItem,
+    Image,
+    Job,
+    Listing,
+    MadeJob,
+    StoredPart,
+    Upload,
+    UploadSession,
+    Wire,
+)
 from bridge.platforms.http import Answer, Download, Http
 
-T = TypeVar("T")
-LARGEST_PAGE = 1000
-
-Many = Annotated[tuple[T, ...], BeforeValidator(lambda value: () if value is None else value)]
-Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
-Table = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
-
-
-class Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
 M = TypeVar("M", bound=Wire)
-
-
-class Listing(Wire, Generic[T]):
-    count: int
-    next: str | None = None
-    results: Many[T] = ()
-
-
-class Segment(Wire):
-    name: Text = ""
-    voxel_value: int
-
-
-class Socket(Wire):
-    slug: str
-    kind: Text = ""
-    super_kind: Text = ""
-    default_value: Any = None
-    overlay_segments: Many[Segment] = ()
-
-
-class SocketSet(Wire):
-    inputs: Many[Socket] = ()
-    outputs: Many[Socket] = ()
-
-
-class Algorithm(Wire):
-    """`interfaces` since 2025-03-04, `inputs` and `outputs` at the top before."""
-
-    pk: str
-    api_url: str
-    slug: str
-    title: Text = ""
-    average_duration: float | None = None
-    interfaces: Many[SocketSet] = ()
-    inputs: Many[Socket] = ()
-    outputs: Many[Socket] = ()
-
-
-class StoredPart(Wire):
-    etag: str = Field(alias="ETag")
-    number: int = Field(alias="PartNumber")
-    size_bytes: int = Field(alias="Size")
-
-
-class Upload(Wire):
-    pk: str
-    api_url: str
-    filename: Text = ""
-    s3_upload_id: Text = ""
-    status: Text = ""
-    created: datetime
-    presigned_urls: Table = Field(default_factory=dict)
-    """Address by part number."""
-    parts: Many[StoredPart] = ()
-
-
-class UploadSession(Wire):
-    pk: str
-    api_url: str
-    status: Text = ""
-    error_message: Text = ""
-    image_set: Many[str] = ()
-    user_uploads: Many[str] = ()
-
-
-class SocketValue(Wire):
-    pk: int | str
-    socket: Socket = Field(validation_alias=AliasChoices("socket", "interface"))
-    value: Any = None
-    file: str | None = None
-    image: str | None = None
-
-
-class Job(Wire):
-    pk: str
-    status: Text = ""
-    algorithm: Text = ""
-    algorithm_image: Text = ""
-    inputs: Many[SocketValue] = ()
-    outputs: Many[SocketValue] = ()
-
-
-class MadeJob(Wire):
-    pk: str
-
-
-class ImageFile(Wire):
-    file: str | None = None
-    image_type: Text = ""
-
-
-class Image(Wire):
-    pk: str
-    files: Many[ImageFile] = ()
+Params = dict[str, str | int]
+LARGEST_PAGE = 1000
 
 
 class Api:
@@ -142,15 +45,16 @@ class Api:
         return await self._send(Call.LOOK, "GET", "components/interfaces/", params={"limit": 1})
 
     async def algorithms(self, slug: str = "") -> Listing[Algorithm]:
-        params: dict[str, str | int] = {"slug": slug} if slug else {"limit": LARGEST_PAGE}
+        params: Params = {"slug": slug} if slug else {"limit": LARGEST_PAGE}
         return await self._look(Listing[Algorithm], "algorithms/", params)
 
     async def begin_upload(self, filename: str) -> Upload:
         answer = await self._send(Call.UPLOAD, "POST", "uploads/", json={"filename": filename})
         return _read(Upload, answer)
 
-    async def uploads(self, offset: int = 0) -> Listing[Upload]:
-        return await self._look(Listing[Upload], "uploads/", {"limit": LARGEST_PAGE, "offset": offset})
+    def uploads(self) -> AsyncGenerator[Upload, None]:
+        """Uploads of the account, in no order: at most some thousand, each for a day."""
+        return self._all(Listing[Upload], "uploads/", {})
 
     async def upload(self, pk: str) -> Upload:
         """Raises TryLater: GC-115 where it is gone."""
@@ -197,18 +101,52 @@ class Api:
         """Raises Never: GC-116 where it is gone or not visible."""
         return await self._look(Job, f"algorithms/jobs/{pk}/")
 
-    async def count_jobs(self, algorithm_pk: str) -> int:
-        params: dict[str, str | int] = {"algorithm_image__algorithm": algorithm_pk, "limit": 1}
-        return (await self._look(Listing[Any], "algorithms/jobs/", params)).count
+    async def uploads_named(self, name: str) -> tuple[Upload, ...]:
+        return tuple([upload async for upload in self.uploads() if upload.filename == name])
 
-    async def jobs_after(self, algorithm_pk: str, offset: int) -> Listing[Job]:
-        """Jobs of the algorithm, oldest first, without the first `offset`."""
-        params: dict[str, str | int] = {"algorithm_image__algorithm": algorithm_pk}
-        params |= {"limit": LARGEST_PAGE, "offset": offset}
-        return await self._look(Listing[Job], "algorithms/jobs/", params)
+    def sessions(self) -> AsyncGenerator[UploadSession, None]:
+        """Upload sessions of the account, in no order, for ever."""
+        return self._all(Listing[UploadSession], "cases/upload-sessions/", {})
 
-    async def jobs_with_input(self, image_pk: str) -> Listing[Job]:
-        return await self._look(Listing[Job], "algorithms/jobs/", {"input_image": image_pk})
+    async def count_jobs(self, algorithm_pk: str = "") -> int:
+        """Jobs of the account, of one algorithm or of all."""
+        return (await self.jobs_page(0, 1, algorithm_pk)).count
+
+    async def jobs_page(self, offset: int, limit: int, algorithm_pk: str = "") -> Listing[Job]:
+        """Jobs of the account, oldest first. The filter is `algorithm_image__algorithm`; `algorithm` is ignored."""
+        params: Params = {"algorithm_image__algorithm": algorithm_pk} if algorithm_pk else {}
+        return await self._look(
+            Listing[Job], "algorithms/jobs/", {**params, "limit": limit, "offset": offset}
+        )
+
+    def jobs(self, algorithm_pk: str) -> AsyncGenerator[Job, None]:
+        """All jobs of an algorithm, oldest first."""
+        return self._all(Listing[Job], "algorithms/jobs/", {"algorithm_image__algorithm": algorithm_pk})
+
+    async def jobs_with_input(self, image_pk: str) -> tuple[Job, ...]:
+        """None where the image is not visible: the filter refuses what it does not know."""
+        try:
+            page = await self._look(Listing[Job], "algorithms/jobs/", {"input_image": image_pk})
+        except Never as error:
+            if error.code != "GC-113":
+                raise
+            return ()
+        return page.results
+
+    async def images_named(self, name: str) -> tuple[Image, ...]:
+        """Images of exactly that name; a filter that a server does not know would give all, so it is checked."""
+        page = await self._look(Listing[Image], "cases/images/", {"name": name})
+        return tuple(image for image in page.results if image.name == name)
+
+    async def archive(self, slug: str) -> Listing[Archive]:
+        return await self._look(Listing[Archive], "archives/", {"slug": slug})
+
+    def archive_items(self, archive_pk: str) -> AsyncGenerator[ArchiveItem, None]:
+        return self._all(Listing[ArchiveItem], "archives/items/", {"archive": archive_pk})
+
+    async def archive_item(self, pk: str) -> ArchiveItem:
+        """Raises Never: GC-116 where it is not visible."""
+        return await self._look(ArchiveItem, f"archives/items/{pk}/")
 
     async def image(self, pk: str) -> Image:
         return await self._look(Image, f"cases/images/{pk}/")
@@ -220,17 +158,28 @@ class Api:
             raise error
 
     @asynccontextmanager
-    async def media(self, url: str) -> AsyncIterator[Download]:
+    async def media(self, url: str, first_bytes: int | None = None) -> AsyncIterator[Download]:
         """A file behind its media address. Raises Never: GC-124; TryLater: GC-123 for a dead signature."""
-        async with self._http.download(url) as download:
-            if download.status != 200:
+        async with self._http.download(url, first_bytes) as download:
+            if download.status != 200 and not (first_bytes and download.status == 206):
                 call = Call.STORAGE if download.from_storage else Call.MEDIA
                 error = error_for(call, await download.answer())
                 raise error or Damaged("GC-132", f"a file came with HTTP {download.status}", "HTTP 200")
             yield download
 
-    async def _look(self, model: type[M], path: str, params: dict[str, str | int] | None = None) -> M:
+    async def _look(self, model: type[M], path: str, params: Params | None = None) -> M:
         return _read(model, await self._send(Call.LOOK, "GET", path, params=params))
+
+    async def _all(self, model: type[Listing[M]], path: str, params: Params) -> AsyncGenerator[M, None]:
+        """Page by page, each page asked for when the one before it is used up."""
+        seen = 0
+        while True:
+            page = await self._look(model, path, {**params, "limit": LARGEST_PAGE, "offset": seen})
+            for one in page.results:
+                yield one
+            seen += len(page.results)
+            if not page.results or seen >= page.count:
+                return
 
     async def _multipart(self, upload: Upload, method: str, action: str, json: Json = None) -> Answer:
         path = f"uploads/{upload.pk}/{upload.s3_upload_id}/{action}/"
@@ -243,7 +192,7 @@ class Api:
         path: str,
         *,
         json: Json = None,
-        params: dict[str, str | int] | None = None,
+        params: Params | None = None,
         commits: bool = False,
     ) -> Answer:
         answer = await self._http.api(method, path, json=json, params=params, commits=commits)

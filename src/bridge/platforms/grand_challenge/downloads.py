@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 from bridge.errors import Damaged, Never, TryLater
-from bridge.platforms.grand_challenge.api import Api, Image, ImageFile, SocketValue
-from bridge.platforms.grand_challenge.search import pk_of
+from bridge.platforms.grand_challenge.api import Api
+from bridge.platforms.grand_challenge.names import last_part, pk_of
+from bridge.platforms.grand_challenge.shapes import Image, ImageFile, SocketValue
 from bridge.platforms.grand_challenge.sockets import kind_of, labels_of, media_type
 from bridge.platforms.protocol import Fetched, RemoteJob, Sink
-from bridge.results.output import Output, OutputKind
+from bridge.results.output import Output, OutputKind, Presence
 
 FRESH_LINKS = 3
 IMAGE_TYPES = ("MHD", "TIFF")
@@ -30,24 +30,38 @@ class Downloads:
         self._api = api
 
     async def outputs(self, job: RemoteJob) -> tuple[Output, ...]:
-        """One Output per value, in the platform's order. Raises Never: GC-240, an image without a file."""
-        return tuple([await self._output(value) for value in (await self._api.job(job.remote_id)).outputs])
+        """One Output per value, of whatever kind, in the platform's order.
 
-    async def _output(self, value: SocketValue) -> Output:
-        socket = value.socket
+        A link that dangles (GC-116), or an image without a file that can be read (GC-240), is an output that failed:
+        the others are as good as before.
+        """
+        return tuple([await self.output(value) for value in (await self._api.job(job.remote_id)).outputs])
+
+    async def output(self, value: SocketValue) -> Output:
+        socket, kind = value.socket, kind_of(value.socket)
+        reason = ""
         if value.image is not None:
             image = pk_of(value.image)
-            ref, name = f"image/{image}", _file_of(await self._api.image(image)).file or ""
+            ref, name = f"image/{image}", ""
+            try:
+                name = file_of(await self._api.image(image)).file or ""
+            except Never as error:
+                reason = error.found
         elif value.file is not None:
             ref, name = f"file/{value.pk}", value.file
         else:
             ref, name = f"value/{value.pk}", "value.json"
         return Output(
             name=socket.slug,
-            kind=kind_of(socket),
-            media_type=media_type(urlsplit(name).path),
+            kind=kind,
+            media_type=media_type(last_part(name)),
             ref=ref,
-            labels=labels_of(socket) if kind_of(socket) is OutputKind.MASK else (),
+            presence=Presence.FAILED if reason else Presence.HERE,
+            reason=reason,
+            labels=labels_of(socket) if kind is OutputKind.MASK else (),
+            word=socket.kind,
+            title=socket.title,
+            path=socket.relative_path,
         )
 
     async def fetch(self, job: RemoteJob, output: Output, sink: Sink) -> Fetched:
@@ -63,7 +77,7 @@ class Downloads:
             case "image":
 
                 async def link() -> str:
-                    return _file_of(await self._api.image(pk)).file or ""
+                    return file_of(await self._api.image(pk)).file or ""
 
                 return await self._download(link, output, sink)
             case "file":
@@ -121,7 +135,8 @@ def _damaged(output: Output, found: str, expected: str) -> Damaged:
     return Damaged("GC-241", f"{output.name} came with {found}", expected, "Fetch it again")
 
 
-def _file_of(image: Image) -> ImageFile:
+def file_of(image: Image) -> ImageFile:
+    """The file of a volume. Raises Never: GC-240."""
     for wanted in IMAGE_TYPES:
         for file in image.files:
             if file.image_type.upper() == wanted and file.file:

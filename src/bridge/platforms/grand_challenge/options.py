@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bridge.errors import ConfigError
+from bridge.platforms.network import Network
 from bridge.platforms.protocol import Account
 
 
@@ -23,6 +24,37 @@ class Options(BaseModel):
     parallel_parts: int = Field(default=4, ge=1, le=32)
     retry_s: float = Field(default=1.0, ge=0)
     """Before parts that did not arrive are sent again; doubles each round."""
+    validating_warn_s: float = Field(default=1800.0, gt=0)
+    """A job that is validated for longer is said to be slow, and looked at seldom."""
+    validating_longest_s: float = Field(default=50 * 3600.0, gt=0)
+    """After so long it counts as failed: the platform tries for two days, and an import may take two hours."""
+    compare_inputs: bool = True
+    """Compare the platform's own copy of each volume with ours before its outputs count."""
+    connect_s: float | None = Field(default=None, gt=0)
+    """To reach a host; without it 15 s, or the account's `timeout_s` where that is less."""
+    read_s: float | None = Field(default=None, gt=0)
+    """Between two pieces of an answer; without it `timeout_s`."""
+    write_s: float | None = Field(default=None, gt=0)
+    """Between two pieces of a request; without it `timeout_s`."""
+    pool_s: float | None = Field(default=None, gt=0)
+    """For a free connection; without it `timeout_s`."""
+    breaker_failures: int = Field(default=8, ge=1)
+    """After so many failures in a row a host is left alone."""
+    breaker_s: float = Field(default=15.0, gt=0)
+    """For so long at first; twice as long after each attempt that fails."""
+    breaker_longest_s: float = Field(default=900.0, gt=0)
+    """And at most for so long."""
+
+    def network(self) -> Network:
+        return Network(
+            connect_s=self.connect_s,
+            read_s=self.read_s,
+            write_s=self.write_s,
+            pool_s=self.pool_s,
+            breaker_failures=self.breaker_failures,
+            breaker_s=self.breaker_s,
+            breaker_longest_s=self.breaker_longest_s,
+        )
 
 
 def options_of(account: Account) -> Options:

@@ -1,4 +1,4 @@
-"""The ten operations on Grand Challenge. Each is a few lines here and a noun in a file beside."""
+"""The operations on Grand Challenge. Each is a few lines here and a noun in a file beside."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import ClassVar
 
-from bridge.errors import BridgeError, ConfigError, Never
+from bridge.errors import BridgeError, ConfigError
 from bridge.export.parcel import Order, Parcel, Step
-from bridge.platforms.grand_challenge import submission
+from bridge.platforms.grand_challenge import planning
+from bridge.platforms.grand_challenge.adoption import Adopter, Wish
 from bridge.platforms.grand_challenge.api import Api
+from bridge.platforms.grand_challenge.cancelled import why_cancelled
+from bridge.platforms.grand_challenge.comparison import Comparison
 from bridge.platforms.grand_challenge.downloads import Downloads
+from bridge.platforms.grand_challenge.names import pk_of
 from bridge.platforms.grand_challenge.options import options_of
-from bridge.platforms.grand_challenge.search import BROKEN, Search, pk_of
+from bridge.platforms.grand_challenge.planning import CREATE
+from bridge.platforms.grand_challenge.recent import Recent
+from bridge.platforms.grand_challenge.search import Search
+from bridge.platforms.grand_challenge.shapes import Algorithm
 from bridge.platforms.grand_challenge.sockets import spec_of
-from bridge.platforms.grand_challenge.states import look_again_s, phase_of
-from bridge.platforms.grand_challenge.submission import CREATE, Submission
+from bridge.platforms.grand_challenge.states import look_again_s, phase_of, validation
+from bridge.platforms.grand_challenge.submission import Submission
 from bridge.platforms.http import Answer, Http
+from bridge.platforms.optional import Adoption
 from bridge.platforms.protocol import (
     Absent,
     Account,
@@ -27,6 +35,8 @@ from bridge.platforms.protocol import (
     Finding,
     Forgotten,
     Found,
+    Newer,
+    Phase,
     RemoteJob,
     Request,
     Shelf,
@@ -56,12 +66,15 @@ class GrandChallenge:
     ) -> None:
         """Raises ConfigError: GC-001 (options), NET-010, NET-011, NET-012 (address, authority, proxy)."""
         self._options = options_of(account)
-        self._http = http or Http(account)
+        self._http = http or Http(account, network=self._options.network())
         self._api = Api(self._http)
         self._clock = clock
-        self._submission = Submission(self._api, self._options, clock)
-        self._search = Search(self._api, self._options)
+        self._search = Search(self._api, self._options, clock)
+        self._submission = Submission(self._api, self._options, self._search, clock)
         self._downloads = Downloads(self._api)
+        self._recent = Recent(self._api, clock)
+        self._comparison = Comparison(self._api)
+        self._adopter = Adopter(self._api)
 
     async def check(self) -> tuple[Finding, ...]:
         """Token, clock, and the hosts that a firewall must let through.
@@ -110,22 +123,25 @@ class GrandChallenge:
 
         Raises ConfigError: GC-010, no such algorithm is visible.
         """
-        for found in (await self._api.algorithms(algorithm)).results:
-            if found.slug == algorithm:
-                return spec_of(found)
+        return spec_of(await self._algorithm(algorithm))
+
+    async def _algorithm(self, slug: str) -> Algorithm:
+        for found in (await self._api.algorithms(slug)).results:
+            if found.slug == slug:
+                return found
         await self._api.check_token()
         visible = [other.slug for other in (await self._api.algorithms()).results]
-        near = get_close_matches(algorithm, visible, n=3)
+        near = get_close_matches(slug, visible, n=3)
         raise ConfigError(
             "GC-010",
-            f"no algorithm {algorithm!r} is visible to this account",
+            f"no algorithm {slug!r} is visible to this account",
             ("for example " + ", ".join(near)) if near else f"one of the {len(visible)} that are",
             "Write its slug, the last part of its address; if that is right, ask its editors for access",
         )
 
     def plan(self, spec: Spec, request: Request) -> Order:
-        """Raises ConfigError: GC-210, GC-211; Refused: GC-212."""
-        return submission.plan(spec, request)
+        """Raises ConfigError: GC-210, GC-211, GC-214; Refused: GC-212, GC-215."""
+        return planning.plan(spec, request)
 
     async def find(self, job: RemoteJob, spec: Spec, order: Order) -> Found | Absent | AskAgain:
         """Raises Held: GC-222, GC-230."""
@@ -134,45 +150,65 @@ class GrandChallenge:
     async def perform(self, step: Step, job: RemoteJob, parcel: Parcel, shelf: Shelf) -> RemoteJob:
         return await self._submission.perform(step, job, parcel, shelf)
 
+    async def newer(self, since: float) -> tuple[Newer, ...]:
+        """The platform tells no job's age; `recent` says how it is told all the same."""
+        return await self._recent.newer(since)
+
     async def state(self, job: RemoteJob) -> State:
         """Cancelled with a broken upload session is a failure: the platform refused the image."""
         seen = await self._api.job(job.remote_id)
         phase, verdict = phase_of(seen.status)
-        reason = ""
-        if verdict is Verdict.CANCELLED:
-            reason = await self._why_cancelled(job)
+        age_s = self._age_s(job)
+        is_given_up, reason = validation(self._options, seen.status, age_s)
+        if is_given_up:
+            phase, verdict = Phase.ENDED, Verdict.FAILED
+        elif verdict is Verdict.CANCELLED:
+            reason = await why_cancelled(self._api, job)
             verdict = Verdict.FAILED if reason else Verdict.CANCELLED
             reason = reason or "stopped at the platform"
         elif verdict is Verdict.FAILED:
             reason = "the algorithm failed or its outputs were refused; the API tells no more"
-        note = job.notes.get(CREATE, {})
-        made_s, typical_s = note.get("made_s"), note.get("typical_s")
+        typical_s = job.notes.get(CREATE, {}).get("typical_s")
         return State(
             phase=phase,
             verdict=verdict,
             raw=scrub(seen.status),
             reason=reason,
             pin=pk_of(seen.algorithm_image),
-            look_again_s=look_again_s(
+            look_again_s=self._options.poll_longest_s
+            if reason and phase is Phase.WAITING
+            else look_again_s(
                 self._options,
-                age_s=self._clock() - made_s if isinstance(made_s, (int, float)) else None,
+                age_s=age_s,
                 typical_s=typical_s if isinstance(typical_s, (int, float)) else None,
             ),
         )
 
-    async def _why_cancelled(self, job: RemoteJob) -> str:
-        """The job itself says nothing: the reason stands in the upload session."""
-        reasons = []
-        for step, note in job.notes.items():
-            if not step.startswith(submission.session_step("")):
-                continue
-            try:
-                session = await self._api.session(str(note["pk"]))
-            except Never:
-                continue
-            if session.status.casefold() in BROKEN or session.error_message:
-                reasons.append(scrub(session.error_message) or "the image was not imported")
-        return "; ".join(reasons)
+    def _age_s(self, job: RemoteJob) -> float | None:
+        """Seconds since the job was made, or since it was found; None where neither was noted."""
+        note = job.notes.get(CREATE, {})
+        since = note.get("made_s", note.get("found_s"))
+        return self._clock() - since if isinstance(since, (int, float)) else None
+
+    async def compare(self, job: RemoteJob, parcel: Parcel, shelf: Shelf) -> tuple[str, ...]:
+        """Raises Held: GC-250. Compares nothing where `compare_inputs` is off."""
+        return await self._comparison.compare(job, parcel, shelf) if self._options.compare_inputs else ()
+
+    async def earlier(
+        self,
+        algorithm: str,
+        *,
+        pin: str = "",
+        images: tuple[str, ...] = (),
+        items: tuple[str, ...] = (),
+        archive: str = "",
+    ) -> Adoption:
+        """Raises ConfigError: GC-010, GC-260 (no such algorithm, archive or item is visible)."""
+        wish = Wish(pin=pin, images=images, items=items, archive=archive)
+        return await self._adopter.earlier((await self._algorithm(algorithm)).pk, wish)
+
+    def away_s(self) -> float:
+        return self._http.away_s()
 
     async def outputs(self, job: RemoteJob) -> tuple[Output, ...]:
         return await self._downloads.outputs(job)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from bridge.platforms.grand_challenge.api import Algorithm, Socket, SocketSet
+from bridge.platforms.grand_challenge.shapes import Algorithm, Socket, SocketSet
 from bridge.platforms.protocol import InputSpec, Interface, OutputSpec, Spec
 from bridge.results.output import Label, OutputKind
 
@@ -27,9 +27,26 @@ MEDIA_TYPES = {
     "mp4": "video/mp4",
 }
 
+MEDIA_TYPES_OF_KINDS = {
+    "csv file": "text/csv",
+    "zip file": "application/zip",
+    "pdf file": "application/pdf",
+    "sqreg file": "application/vnd.sqlite3",
+    "thumbnail jpg": "image/jpeg",
+    "thumbnail png": "image/png",
+    "obj file": "model/obj",
+    "mp4 file": "video/mp4",
+    "newick tree-format file": "text/plain",
+    "biom format": "application/octet-stream",
+}
+"""Of the kinds that are files by their nature; every other kind of a File socket is JSON kept as a file."""
+
+DICOM_SET = "dicom image set"
+UNKNOWN = "application/octet-stream"
+
 
 def media_type(file_name: str) -> str:
-    return MEDIA_TYPES.get(file_name.rpartition(".")[2].lower(), "application/octet-stream")
+    return MEDIA_TYPES.get(file_name.rpartition(".")[2].lower(), UNKNOWN)
 
 
 def kind_of(socket: Socket) -> OutputKind:
@@ -40,7 +57,7 @@ def kind_of(socket: Socket) -> OutputKind:
             return OutputKind.VALUE
         case "image" if kind == "segmentation":
             return OutputKind.MASK
-        case "image" if kind == "dicom image set":
+        case "image" if kind == DICOM_SET:
             # Many files of one series, not the one file of a volume.
             return OutputKind.FILE
         case "image":
@@ -82,6 +99,9 @@ def _interface(sockets: SocketSet, *, may_omit: bool) -> Interface:
                 name=socket.slug,
                 kind=kind_of(socket),
                 optional=may_omit and socket.default_value is not None,
+                word=socket.kind,
+                media_type=_input_media_type(socket),
+                labels=labels_of(socket) if kind_of(socket) is OutputKind.MASK else (),
             )
             for socket in sockets.inputs
         ),
@@ -89,4 +109,16 @@ def _interface(sockets: SocketSet, *, may_omit: bool) -> Interface:
             OutputSpec(name=socket.slug, kind=kind_of(socket), labels=labels_of(socket))
             for socket in sockets.outputs
         ),
+    )
+
+
+def _input_media_type(socket: Socket) -> str:
+    """Of the file that a File socket wants; a known ending of its path goes before its kind."""
+    if socket.super_kind.casefold() != "file":
+        return ""
+    by_path = media_type(socket.relative_path)
+    return (
+        by_path
+        if by_path != UNKNOWN
+        else MEDIA_TYPES_OF_KINDS.get(socket.kind.casefold(), "application/json")
     )

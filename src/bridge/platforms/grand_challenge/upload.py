@@ -1,8 +1,9 @@
 """One file into the platform's store: multipart, resumable, with flat memory.
 
-What is already there is always asked for, never remembered. The name of an upload is derived from job, attempt and
-digest, so the upload of a process that died is found in the account's list; the parts come from the store's own list.
-Parts are completed with the ETags of that list: a lost answer to a PUT is then no loss.
+What is already there is always asked for, never remembered. The name of an upload holds the job's key, so the upload
+of a process that died is found in the account's list; the parts come from the store's own list. A part that another
+process sent is kept only where its ETag is the MD5 of our bytes: two versions of the same file never mix. Parts are
+completed with the ETags of the store's list: a lost answer to a PUT is then no loss.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import PurePath
 from typing import BinaryIO
 
-from bridge.errors import BridgeError, Damaged, TryLater
+from bridge.errors import BridgeError, Damaged, TryLater, Unsure
 from bridge.export.parcel import ParcelFile
-from bridge.platforms.grand_challenge.api import Api, StoredPart, Upload
+from bridge.platforms.grand_challenge.api import Api
+from bridge.platforms.grand_challenge.names import upload_name
+from bridge.platforms.grand_challenge.notes import is_fresh
 from bridge.platforms.grand_challenge.options import Options
+from bridge.platforms.grand_challenge.shapes import StoredPart, Upload
 from bridge.platforms.protocol import RemoteJob, Shelf
 
 MIB = 1 << 20
@@ -29,10 +31,9 @@ MOST_PARTS = 1000
 SIGNED_AT_ONCE = 16
 """Signed addresses live an hour: few enough that a slow line uses them in time."""
 ROUNDS = 4
-GOOD_FOR_S = 20 * 3600.0
-"""Uploads are swept hourly, a day after they were made; import must have begun well before."""
-
 COMPLETED, INITIALIZED = "completed", "initialized"
+NOT_LISTED = "GC-204"
+"""Parts of a finished, aborted or swept upload: the platform answers 500."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,18 +56,16 @@ def parts_of(size_bytes: int, part_bytes: int) -> tuple[Part, ...]:
     )
 
 
-def upload_name(job: RemoteJob, file: ParcelFile) -> str:
-    """A file name that only this job, attempt and content have, and that says nothing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """A complete upload. `is_earlier`: another process completed it, and may have gone on from there."""
 
-    The platform takes names of at most 128 characters.
-    """
-    name = PurePath(file.file_name)
-    mark = hashlib.sha256(f"{job.key}/{job.attempt}/{file.input}/{file.sha256}".encode()).hexdigest()[:32]
-    return f"{name.stem[:64]}-{mark}{name.suffix}"
+    upload: Upload
+    is_earlier: bool
 
 
-def is_fresh(made: datetime, now_s: float) -> bool:
-    return now_s - made.timestamp() < GOOD_FOR_S
+class _Gone(Exception):
+    """The store no longer knows an upload that the platform still lists."""
 
 
 class Uploader:
@@ -77,40 +76,60 @@ class Uploader:
         self._options = options
         self._clock = clock
 
-    async def bring(self, job: RemoteJob, file: ParcelFile, shelf: Shelf) -> Upload:
+    async def bring(
+        self, job: RemoteJob, file: ParcelFile, shelf: Shelf, *, is_image: bool = True
+    ) -> Brought:
         """The completed upload of a file: an earlier one, the rest of an earlier one, or a new one.
+
+        `is_image`: the platform makes an image of it, which keeps the name.
 
         Raises:
             Damaged: GC-201, the shelf holds another size than the parcel says.
+            Unsure: GC-224, the platform has an image of this name: an earlier life of this job made the job.
             TryLater: GC-202, parts did not arrive; or what the table of answers says.
         """
         _check_size(shelf, file)
-        name = upload_name(job, file)
-        upload = await self._earlier(name) or await self._api.begin_upload(name)
-        if upload.status.casefold() == COMPLETED:
-            return upload
-        stored = await self._send_missing(upload, file, shelf)
+        name = upload_name(job, file.file_name)
+        earlier = await self._earlier(name)
+        if earlier is None and is_image and await self._api.images_named(name):
+            raise Unsure(
+                "GC-224",
+                f"the platform has the image of {file.input} already: a job was made of it",
+                "none before this job is made",
+                after_s=0.0,
+            )
+        if earlier is not None:
+            if earlier.status.casefold() == COMPLETED:
+                return Brought(upload=earlier, is_earlier=True)
+            try:
+                return await self._finish(earlier, file, shelf)
+            except _Gone:
+                earlier = None
+        upload = await self._api.begin_upload(name)
         try:
-            return await self._api.complete_upload(upload, stored)
-        except TryLater:
-            # A second completion answers 500, and so does a wrong one: only the upload itself knows which it was.
-            upload = await self._api.upload(upload.pk)
-            if upload.status.casefold() == COMPLETED:
-                return upload
+            return await self._finish(upload, file, shelf)
+        except _Gone:
+            raise TryLater(NOT_LISTED, f"storage does not know the upload of {file.input}", "it") from None
+
+    async def _finish(self, upload: Upload, file: ParcelFile, shelf: Shelf) -> Brought:
+        """Send what is missing and complete. A full quota and a complete upload answer alike, and so do a second
+        and a wrong completion: only the upload itself knows which it was."""
+        try:
+            stored = await self._send_missing(upload, file, shelf)
+            return Brought(upload=await self._api.complete_upload(upload, stored), is_earlier=False)
+        except TryLater as error:
+            if error.code == "GC-115":
+                raise _Gone from None
+            now = await self._api.upload(upload.pk)
+            if now.status.casefold() == COMPLETED:
+                return Brought(upload=now, is_earlier=True)
+            if error.code == NOT_LISTED:
+                # The platform lists it and its store does not know it, or the store is ill: sending again cures both.
+                raise _Gone from None
             raise
 
     async def _earlier(self, name: str) -> Upload | None:
-        """The list is in no order and holds at most some thousand uploads, each for a day."""
-        found: list[Upload] = []
-        seen = 0
-        while True:
-            page = await self._api.uploads(offset=seen)
-            seen += len(page.results)
-            found += [
-                upload for upload in page.results if upload.filename == name and self._is_usable(upload)
-            ]
-            if not page.results or seen >= page.count:
-                break
+        found = [upload for upload in await self._api.uploads_named(name) if self._is_usable(upload)]
         return min(found, key=lambda upload: upload.status.casefold() != COMPLETED, default=None)
 
     def _is_usable(self, upload: Upload) -> bool:
@@ -119,17 +138,20 @@ class Uploader:
 
     async def _send_missing(self, upload: Upload, file: ParcelFile, shelf: Shelf) -> tuple[StoredPart, ...]:
         wanted = parts_of(file.size_bytes, self._options.part_mib * MIB)
+        others: set[int] = set()
         trouble: BridgeError | None = None
         for round_number in range(ROUNDS + 1):
-            stored = {part.number: part for part in await self._api.stored_parts(upload)}
-            missing = [part for part in wanted if not _is_stored(part, stored)]
+            stored = {part.number: part for part in await self._stored(upload)}
+            if not round_number:
+                others = await self._others(wanted, stored, file, shelf)
+            missing = [part for part in wanted if part.number in others or not _is_stored(part, stored)]
             if not missing:
                 return tuple(stored[part.number] for part in wanted)
             if round_number == ROUNDS:
                 break
             if round_number:
                 await asyncio.sleep(self._options.retry_s * 2 ** (round_number - 1))
-            trouble = await self._send(upload, missing, file, shelf)
+            trouble = await self._send(upload, missing, file, shelf, others)
         raise TryLater(
             "GC-202",
             f"{len(missing)} of {len(wanted)} parts did not arrive"
@@ -139,17 +161,48 @@ class Uploader:
             after_s=trouble.after_s if isinstance(trouble, TryLater) else None,
         )
 
+    async def _stored(self, upload: Upload) -> tuple[StoredPart, ...]:
+        try:
+            return await self._api.stored_parts(upload)
+        except TryLater as error:
+            if error.numbers.get("status") != 500:
+                raise
+            raise TryLater(NOT_LISTED, "storage cannot list the parts of an upload", after_s=0.0) from None
+
+    async def _others(
+        self, wanted: Sequence[Part], stored: dict[int, StoredPart], file: ParcelFile, shelf: Shelf
+    ) -> set[int]:
+        """Numbers of the parts that another process stored and of which nothing says that they hold our bytes.
+
+        Where the store's ETag is no MD5 (encryption by a key service), those are all: they are sent again.
+        """
+        others = set()
+        for part in wanted:
+            if _is_stored(part, stored):
+                digest = hashlib.md5(usedforsecurity=False)
+                async with aclosing(_read_part(shelf, file, part)) as content:
+                    async for piece in content:
+                        await asyncio.to_thread(digest.update, piece)
+                if stored[part.number].etag.strip('"').lower() != digest.hexdigest():
+                    others.add(part.number)
+        return others
+
     async def _send(
-        self, upload: Upload, parts: Sequence[Part], file: ParcelFile, shelf: Shelf
+        self, upload: Upload, parts: Sequence[Part], file: ParcelFile, shelf: Shelf, others: set[int]
     ) -> BridgeError | None:
-        """Send parts side by side; the last trouble that another round may cure. Raises any other."""
+        """Send parts side by side; a trouble that another round may cure. Raises any other.
+
+        `others` loses the parts that arrived: what stands in their place is ours now.
+        """
         trouble: BridgeError | None = None
         for first in range(0, len(parts), SIGNED_AT_ONCE):
             batch = parts[first : first + SIGNED_AT_ONCE]
             urls = await self._api.presigned_urls(upload, tuple(part.number for part in batch))
             lanes = asyncio.Semaphore(self._options.parallel_parts)
             sent = [self._put(lanes, urls.get(part.number), part, file, shelf) for part in batch]
-            for outcome in await asyncio.gather(*sent):
+            for part, outcome in zip(batch, await asyncio.gather(*sent), strict=True):
+                if outcome is None:
+                    others.discard(part.number)
                 if outcome is not None and not isinstance(outcome, TryLater):
                     raise outcome
                 trouble = outcome or trouble

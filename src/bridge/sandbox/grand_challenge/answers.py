@@ -152,3 +152,14 @@ def linked(link: object, route: str) -> str:
     if match[1] != route:
         raise BadLink("Invalid hyperlink - Incorrect URL match.")
     return match[2]
+
+
+def pk_of(call: Call) -> str:
+    """The pk in the path. Raises Answered 404 when it is none."""
+    if not is_uuid(call.arguments[0]):
+        raise detail(404, NOT_FOUND)
+    return call.arguments[0]
+
+
+def no_match(model: str) -> Answered:
+    return detail(404, f"No {model} matches the given query.")

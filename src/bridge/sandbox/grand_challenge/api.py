@@ -1,4 +1,4 @@
-"""The API and media origin: routes, who is asking, and everything that is only read."""
+"""The API and media origin: routes, who is asking, and what is done."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from .answers import FORBIDDEN, NOT_FOUND, UNAUTHENTICATED, Answered, Call, choice, detail, is_uuid, listing
-from .objects import Job, Platform, User
+from .answers import FORBIDDEN, UNAUTHENTICATED, Answered, Call, detail
+from .archives import ArchiveEndpoints
+from .objects import Job, User
+from .platform import Platform
+from .reading import Reading
 from .runner import Runner
 from .server import Request, Response
 from .store import PROTECTED
@@ -15,7 +18,6 @@ from .submission import Submission
 from .uploads import SessionEndpoints, UploadEndpoints
 from .wire import Wire
 
-LATEST_CLIENT, LOWEST_CLIENT = "0.16.1", "0.13.0"
 BASE = "/api/v1/"
 
 Handler = Callable[[Call], Response]
@@ -42,24 +44,26 @@ class Api:
         self,
         platform: Platform,
         wire: Wire,
+        archives: ArchiveEndpoints,
         submission: Submission,
         runner: Runner,
         ledger: Callable[[Job], None],
     ) -> None:
         self._platform, self._wire = platform, wire
         self._submission, self._runner, self._ledger = submission, runner, ledger
+        reading = Reading(platform, wire)
         uploads, sessions = UploadEndpoints(platform, wire), SessionEndpoints(platform, wire)
         action = "uploads/{}/{}/"
         self._routes = (
-            _route("gcapi/", GET=self._versions),
-            _route("algorithms/", GET=self._algorithms),
-            _route("algorithms/images/", GET=self._algorithm_images),
-            _route("algorithms/images/{}/", GET=self._algorithm_image),
-            _route("algorithms/jobs/", GET=self._jobs, POST=self._submit),
-            _route("algorithms/jobs/{}/", GET=self._job),
-            _route("algorithms/{}/", GET=self._algorithm),
-            _route("components/interfaces/", GET=self._sockets),
-            _route("components/interfaces/{}/", GET=self._socket),
+            _route("gcapi/", GET=reading.versions),
+            _route("algorithms/", GET=reading.algorithms),
+            _route("algorithms/images/", GET=reading.algorithm_images),
+            _route("algorithms/images/{}/", GET=reading.algorithm_image),
+            _route("algorithms/jobs/", GET=reading.jobs, POST=self._submit),
+            _route("algorithms/jobs/{}/", GET=reading.job),
+            _route("algorithms/{}/", GET=reading.algorithm),
+            _route("components/interfaces/", GET=reading.sockets),
+            _route("components/interfaces/{}/", GET=reading.socket),
             _route("uploads/", GET=uploads.list, POST=uploads.create),
             _route("uploads/{}/", GET=uploads.read),
             _route(f"{action}generate-presigned-urls/", PATCH=uploads.presign, is_action=True),
@@ -68,11 +72,16 @@ class Api:
             _route(f"{action}abort-multipart-upload/", PATCH=uploads.abort, is_action=True),
             _route("cases/upload-sessions/", GET=sessions.list, POST=sessions.create),
             _route("cases/upload-sessions/{}/", GET=sessions.read),
-            _route("cases/images/", GET=self._images),
-            _route("cases/images/{}/", GET=self._image),
+            _route("cases/images/", GET=reading.images),
+            _route("cases/images/{}/", GET=reading.image),
+            _route("archives/", GET=archives.list),
+            _route("archives/items/", GET=archives.items, POST=archives.create),
+            _route("archives/items/{}/", GET=archives.item, PUT=archives.update, PATCH=archives.update),
+            _route("archives/{}/", GET=archives.read),
         )
 
     def answer(self, request: Request) -> Response:
+        self._platform.sweep()
         try:
             if request.path.startswith("/media/"):
                 return self._media(request)
@@ -127,93 +136,19 @@ class Api:
         return user
 
     def _media(self, request: Request) -> Response:
-        """A file of an image the caller owns: 302 to the object store. Other media: 404, a page."""
+        """A file the caller may see: 302 to the object store. Others: 403 for images, 404 else, as pages."""
         try:
             user = self._user(request)
         except Answered:
             user = None
         key = request.path.removeprefix("/media/")
-        if not key.startswith("images/"):
+        if key.startswith("images/"):
+            if not any(image.key == key for image in self._platform.images_of(user)):
+                return Response.of_html(403)
+        elif not self._platform.may_see_file(user, key):
             return Response.of_html(404)
-        if not any(image.key == key for image in self._platform.images_of(user)):
-            return Response.of_html(403)
         url = self._platform.store.signed_url("GET", PROTECTED, key)
         return Response.of_html(302, ("Location", url), empty=True)
-
-    def _versions(self, call: Call) -> Response:
-        versions = {"latest_version": LATEST_CLIENT, "lowest_supported_version": LOWEST_CLIENT}
-        return Response.of_json(200, versions)
-
-    def _algorithms(self, call: Call) -> Response:
-        slug = call.request.parameters.get("slug")
-        known = self._platform.algorithms.values() if call.user and call.user.may_run else ()
-        return listing(call, [a for a in known if slug in (None, "", a.slug)], self._wire.algorithm)
-
-    def _algorithm(self, call: Call) -> Response:
-        algorithm = self._platform.algorithms.get(_pk(call))
-        if algorithm is None or call.user is None or not call.user.may_run:
-            raise _none("Algorithm")
-        return Response.of_json(200, self._wire.algorithm(algorithm))
-
-    def _algorithm_images(self, call: Call) -> Response:
-        # Versions are for editors; a user of the algorithm is not told.
-        return listing(call, (), lambda _: None)
-
-    def _algorithm_image(self, call: Call) -> Response:
-        _pk(call)
-        raise _none("AlgorithmImage")
-
-    def _sockets(self, call: Call) -> Response:
-        slug = call.request.parameters.get("slug")
-        if call.user is None:
-            raise detail(401, UNAUTHENTICATED)
-        sockets = [s for s in self._platform.sockets.values() if slug in (None, "", s.slug)]
-        return listing(call, sockets, self._wire.socket)
-
-    def _socket(self, call: Call) -> Response:
-        if call.user is None:
-            raise detail(401, UNAUTHENTICATED)
-        for socket in self._platform.sockets.values():
-            if str(socket.pk) == call.arguments[0]:
-                return Response.of_json(200, self._wire.socket(socket))
-        raise _none("ComponentInterface")
-
-    def _images(self, call: Call) -> Response:
-        given = call.request.parameters
-        if "job_input" in given or "job_output" in given:
-            return Response.of_html(500)  # the platform's own defect
-        origin = choice(call, "origin", lambda pk: pk in self._platform.sessions)
-        images = [
-            image
-            for image in self._platform.images_of(call.user)
-            if origin in (None, image.origin) and given.get("name") in (None, "", image.name)
-        ]
-        return listing(call, images, self._wire.image)
-
-    def _image(self, call: Call) -> Response:
-        image = self._platform.images.get(_pk(call))
-        if image is None or call.user is None or image.creator != call.user.pk:
-            raise _none("Image")
-        return Response.of_json(200, self._wire.image(image))
-
-    def _jobs(self, call: Call) -> Response:
-        algorithm = choice(call, "algorithm_image__algorithm", lambda pk: pk in self._platform.algorithms)
-        input_image = choice(call, "input_image", lambda pk: pk in self._platform.images)
-        output_image = choice(call, "output_image", lambda pk: pk in self._platform.images)
-        jobs = [
-            job
-            for job in self._platform.jobs_of(call.user)
-            if algorithm in (None, job.algorithm)
-            and (input_image is None or any(v.image == input_image for v in job.inputs))
-            and (output_image is None or any(v.image == output_image for v in job.outputs))
-        ]
-        return listing(call, jobs, self._wire.job)
-
-    def _job(self, call: Call) -> Response:
-        job = self._platform.jobs.get(_pk(call))
-        if job is None or call.user is None or job.creator != call.user.pk:
-            raise _none("Job")
-        return Response.of_json(200, self._wire.job(job))
 
     def _submit(self, call: Call) -> Response:
         job = self._submission.create(call)
@@ -232,13 +167,3 @@ def _wrong_method(route: Route, method: str, user: User | None) -> Answered:
     if user is None:
         return detail(401, UNAUTHENTICATED)
     return detail(405, f'Method "{method}" not allowed.') if route.is_action else detail(403, FORBIDDEN)
-
-
-def _pk(call: Call) -> str:
-    if not is_uuid(call.arguments[0]):
-        raise detail(404, NOT_FOUND)
-    return call.arguments[0]
-
-
-def _none(model: str) -> Answered:
-    return detail(404, f"No {model} matches the given query.")

@@ -1,36 +1,27 @@
-"""What the sandbox offers: its sockets, its algorithms, and the computation behind each."""
+"""What the sandbox offers: its algorithms, the sets of inputs that each takes, and the computation behind it.
+
+Two are the sandbox's own: `lungs-and-airways` and `identity-mask`. Three stand in for algorithms that the
+platform's tutorials use, with their names and sockets, so that the same rules run here and there; what they
+compute is simple. `air-by-threshold` has several interfaces, `all-kinds` gives an output of every kind, and
+`air-by-threshold-old` has the shape from before 2025-03.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from bridge.itk import ItkImage
+from . import sockets as s
+from .sockets import Socket
 
-Value = float | int | str | bool
-Outputs = Mapping[str, ItkImage | Value]
-Compute = Callable[[Mapping[str, ItkImage]], Outputs]
+Content = Any
+"""An `ItkImage`, the bytes of a file, or a JSON value; the socket's super kind says which."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    name: str
-    voxel_value: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Socket:
-    """`kind` is the label on the wire, `kind_code` the short form in the platform's error sentences."""
-
-    pk: int
-    slug: str
-    title: str
-    kind: str
-    kind_code: str
-    super_kind: str
-    relative_path: str
-    segments: tuple[Segment, ...] = ()
+Contents = Mapping[str, Content]
+Compute = Callable[[Contents], Contents]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +34,10 @@ class Interface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Algorithm:
-    """`image_pk`: the active version of the container; None while no version is ready."""
+    """`image_pk`: the active version of the container; None while no version is ready.
+
+    is_old: shown with `inputs` and `outputs`; inputs that have a default value may be left out.
+    """
 
     pk: str
     slug: str
@@ -51,79 +45,104 @@ class Algorithm:
     image_pk: str | None
     interfaces: tuple[Interface, ...]
     compute: Compute
+    is_old: bool = False
+
+    def interface_for(self, given: frozenset[str]) -> Interface | None:
+        """The interface that takes exactly these sockets."""
+        return next((i for i in self.interfaces if self._takes(i, given)), None)
+
+    def _takes(self, interface: Interface, given: frozenset[str]) -> bool:
+        every = frozenset(socket.slug for socket in interface.inputs)
+        if not self.is_old:
+            return given == every
+        optional = {socket.slug for socket in interface.inputs if socket.default_value is not None}
+        return every - optional <= given <= every
 
 
-CT_IMAGE = Socket(
-    pk=1,
-    slug="ct-image",
-    title="CT image",
-    kind="Image",
-    kind_code="IMG",
-    super_kind="Image",
-    relative_path="images/ct-image",
-)
-LUNG_SEGMENTATION = Socket(
-    pk=2,
-    slug="lung-segmentation",
-    title="Lung segmentation",
-    kind="Segmentation",
-    kind_code="SEG",
-    super_kind="Image",
-    relative_path="images/lung-segmentation",
-    segments=(
-        Segment(name="Right lung", voxel_value=1),
-        Segment(name="Left lung", voxel_value=2),
-        Segment(name="Airways", voxel_value=3),
-    ),
-)
-LOW_ATTENUATION_PERCENT = Socket(
-    pk=3,
-    slug="low-attenuation-percent",
-    title="Low attenuation percent",
-    kind="Float",
-    kind_code="FLT",
-    super_kind="Value",
-    relative_path="low-attenuation-percent.json",
-)
-SOCKETS = (CT_IMAGE, LUNG_SEGMENTATION, LOW_ATTENUATION_PERCENT)
+def _later(module: str, name: str) -> Compute:
+    # Image libraries are loaded by the first job, not by the first import.
+    def compute(inputs: Contents) -> Contents:
+        found: Compute = getattr(import_module(f".{module}", __package__), name)
+        return found(inputs)
+
+    return compute
 
 
-def _lungs_and_airways(inputs: Mapping[str, ItkImage]) -> Outputs:
-    from .algorithm import lungs_and_airways
-
-    image = inputs[CT_IMAGE.slug]
-    found = lungs_and_airways(image)
-    return {
-        LUNG_SEGMENTATION.slug: replace(image, array=found.labels),
-        LOW_ATTENUATION_PERCENT.slug: found.low_attenuation_percent,
-    }
-
-
-def _identity_mask(inputs: Mapping[str, ItkImage]) -> Outputs:
-    from .algorithm import soft_tissue
-
-    image = inputs[CT_IMAGE.slug]
-    return {LUNG_SEGMENTATION.slug: replace(image, array=soft_tissue(image))}
-
-
-def _algorithm(slug: str, title: str, outputs: tuple[Socket, ...], compute: Compute) -> Algorithm:
+def _algorithm(
+    slug: str,
+    title: str,
+    compute: str,
+    *interfaces: tuple[tuple[Socket, ...], tuple[Socket, ...]],
+    old: bool = False,
+) -> Algorithm:
     # Named, not random: a sandbox that starts again offers the same algorithm and the same version.
     return Algorithm(
         pk=str(uuid5(NAMESPACE_URL, f"algorithm/{slug}")),
         slug=slug,
         title=title,
         image_pk=str(uuid5(NAMESPACE_URL, f"algorithm-image/{slug}/1")),
-        interfaces=(Interface(inputs=(CT_IMAGE,), outputs=outputs),),
-        compute=compute,
+        interfaces=tuple(Interface(inputs=inputs, outputs=outputs) for inputs, outputs in interfaces),
+        compute=_later("computations", compute),
+        is_old=old,
     )
 
+
+_AIR = (s.AIR_MASK, s.AIR_VOLUME, s.FINDINGS, s.REPORT_TABLE)
+_EVERYTHING = (
+    *_AIR,
+    s.HEAT_MAP,
+    s.SMOOTHED,
+    s.SUMMARY,
+    s.IS_EMPTY,
+    s.SENTENCE,
+    s.SLICES,
+    s.BOX,
+    s.REPORT_PDF,
+    s.SURFACE,
+    s.THUMBNAIL,
+    s.ARCHIVE_FILE,
+)
+_REGISTRATION = (s.FIXED_IMAGE, s.MOVING_IMAGE, s.FIXED_MASK, s.MOVING_MASK)
 
 ALGORITHMS = (
     _algorithm(
         "lungs-and-airways",
         "Lungs and airways",
-        (LUNG_SEGMENTATION, LOW_ATTENUATION_PERCENT),
-        _lungs_and_airways,
+        "lungs",
+        ((s.CT_IMAGE,), (s.LUNG_SEGMENTATION, s.LOW_ATTENUATION_PERCENT)),
     ),
-    _algorithm("identity-mask", "Identity mask", (LUNG_SEGMENTATION,), _identity_mask),
+    _algorithm("identity-mask", "Identity mask", "identity_mask", ((s.CT_IMAGE,), (s.LUNG_SEGMENTATION,))),
+    _algorithm(
+        "air-by-threshold",
+        "Air by threshold",
+        "air",
+        ((s.CT_IMAGE,), _AIR),
+        ((s.CT_IMAGE, s.THRESHOLD, s.OPTIONS), _AIR),
+    ),
+    _algorithm("all-kinds", "All kinds", "everything", ((s.CT_IMAGE, s.THRESHOLD, s.OPTIONS), _EVERYTHING)),
+    _algorithm(
+        "deep-learning-based-ct-lung-registration",
+        "CT lung registration (stand-in)",
+        "registration",
+        (_REGISTRATION, (s.MOVED_IMAGE, s.DIFFERENCE)),
+    ),
+    _algorithm(
+        "pulmonary-lobe-segmentation",
+        "Pulmonary lobe segmentation (stand-in)",
+        "lobes",
+        ((s.GENERIC_IMAGE,), (s.LOBES,)),
+    ),
+    _algorithm(
+        "pulmonary-lobe-segmentation-for-covid-19-ct-scans",
+        "Pulmonary lobe segmentation, several outputs (stand-in)",
+        "lobes",
+        ((s.CT_IMAGE,), (s.LOBES, s.LOBES_PICTURE)),
+    ),
+    _algorithm(
+        "air-by-threshold-old",
+        "Air by threshold, old shape",
+        "air",
+        ((s.CT_IMAGE, s.THRESHOLD), (s.AIR_MASK, s.AIR_VOLUME)),
+        old=True,
+    ),
 )

@@ -1,207 +1,219 @@
-"""The life of a job, each on its own thread: import, wait, compute, hand out."""
+"""The life of a job, each on its own thread: check the inputs, wait, compute, hand out."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from shutil import rmtree
+from dataclasses import replace
 from threading import Event, Lock, Semaphore, Thread
-from uuid import uuid4
+from typing import Any
 
 import numpy as np
 
 from bridge.errors import BridgeError, Damaged, Refused
-from bridge.itk import Array, ItkImage, read_image, write_image
+from bridge.itk import Array, ItkImage, read_image
 
-from .catalogue import Algorithm, Outputs, Socket
+from .catalogue import Algorithm, Content, Contents
+from .clock import TICK_S, MovableClock
+from .imports import Hangs, ImportFailed, Imports, segments_error
+from .kinds import fits, value_error, without_nan
 from .objects import (
     CANCELLED,
-    COMPLETED,
     EXECUTED,
     EXECUTING,
     FAILED,
     PROVISIONED,
     QUEUED,
     SUCCEEDED,
-    Image,
+    TERMINAL,
+    VALIDATING,
     Job,
-    Platform,
-    Session,
+    Pending,
     SocketValue,
 )
-from .store import UPLOADS
+from .platform import Platform
+from .settings import DAY_S, MaskAs
+from .sockets import Socket
 
-COLORS = {1: "GRAY", 3: "RGB", 4: "RGBA"}
-RAW = (".raw", ".zraw")
-MOST_SEGMENTS = 64
+PLACE_WAIT_S = 2 * DAY_S
 
 
-class ImportFailed(Exception):
-    """An upload session did not give one image; the text is the platform's reason."""
+class Stopped(Exception):
+    """The sandbox ends in the middle of a job."""
 
 
 class Runner:
     """Starts the thread of each job and, at the end, waits for them."""
 
-    def __init__(self, platform: Platform, folder: Path, *, compute_s: float, at_once: int) -> None:
-        self._platform, self._folder, self._compute_s = platform, folder, compute_s
+    def __init__(
+        self, platform: Platform, imports: Imports, clock: MovableClock, *, compute_s: float, at_once: int
+    ) -> None:
+        self._platform, self._imports, self._clock = platform, imports, clock
+        self._compute_s = compute_s
         self._machines = Semaphore(at_once)
         self._stopping = Event()
-        self._threads: list[Thread] = []
+        self._threads: dict[str, Thread] = {}
         self._lock = Lock()
 
     def launch(self, pk: str) -> None:
         thread = Thread(target=self._live, args=(pk,), name=f"sandbox-job-{pk[:8]}", daemon=True)
         with self._lock:
-            self._threads = [t for t in self._threads if t.is_alive()]
-            self._threads.append(thread)
-        thread.start()
+            self._threads = {job: t for job, t in self._threads.items() if t.is_alive()}
+            self._threads[pk] = thread
+            thread.start()
+
+    def let_go(self, pk: str) -> None:
+        """Give a job back its own life: it goes on where it stood, or starts again if it had ended."""
+        with self._lock:
+            thread = self._threads.get(pk)
+            is_alive = thread is not None and thread.is_alive()
+            job = self._platform.change_job(pk, forced=False)
+        if not is_alive and job.status not in TERMINAL:
+            self.launch(pk)
 
     def stop(self, timeout_s: float = 30.0) -> None:
         self._stopping.set()
         until = time.monotonic() + timeout_s
         with self._lock:
-            threads = list(self._threads)
+            threads = list(self._threads.values())
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
 
     def _live(self, pk: str) -> None:
         try:
-            self._import(self._platform.jobs[pk])
-            self._platform.change_job(pk, QUEUED)
-            self._execute(pk)
+            self._run(pk)
+        except Stopped:
+            return
         except ImportFailed:
-            self._platform.change_job(pk, CANCELLED, pending=())
+            self._end(pk, CANCELLED)
         except BridgeError:
-            self._platform.change_job(pk, FAILED)
+            self._end(pk, FAILED)
         except BaseException:
-            self._platform.change_job(pk, FAILED)
+            self._end(pk, FAILED)
             raise
 
-    def _import(self, job: Job) -> None:
-        for socket, session_pk in job.pending:
-            session = self._platform.sessions[session_pk]
-            try:
-                image = self._import_session(session)
-            except ImportFailed as exc:
-                text = f"Image validation for socket {socket.title} failed with error: {exc}"
-                self._platform.change_session(session_pk, status=FAILED, error_message=text)
-                raise
-            with self._platform.lock:
-                self._platform.consume(session_pk)
-                self._platform.change_session(session_pk, status=SUCCEEDED, images=(image.pk,))
-                bound = self._platform.bind(socket, image=image.pk)
-                now = self._platform.jobs[job.pk]
-                self._platform.change_job(
-                    job.pk,
-                    inputs=(*now.inputs, bound),
-                    pending=tuple(p for p in now.pending if p[1] != session_pk),
-                )
-
-    def _import_session(self, session: Session) -> Image:
-        work = self._folder / "imports" / session.pk
-        work.mkdir(parents=True)
+    def _end(self, pk: str, status: str) -> None:
         try:
-            names = self._lay_out(session, work)
-            images = []
-            failed = 0
-            for name in names:
-                try:
-                    images.append(self._keep(read_image(work / name), name, session.creator, session.pk))
-                except Damaged:
-                    failed += 1
-        finally:
-            rmtree(work, ignore_errors=True)
-        if failed:
-            raise ImportFailed(f"{failed} file{'s' if failed > 1 else ''} could not be imported.")
-        if len(images) != 1:
-            # Both were imported, so both uploads are gone, and still no job comes of it.
-            self._platform.consume(session.pk)
-            self._platform.change_session(session.pk, images=tuple(image.pk for image in images))
-            raise ImportFailed("Image imports should result in a single image.")
-        return images[0]
+            self._enter(pk, status, pending=())
+        except Stopped:
+            return
 
-    def _lay_out(self, session: Session, work: Path) -> list[str]:
-        """The uploads under their own names (a header finds its data file by name); images only are returned."""
-        names = []
-        for pk in session.uploads:
-            with self._platform.lock:
-                upload = self._platform.uploads.get(pk)
-            if upload is None or upload.status != COMPLETED:
-                raise ImportFailed("1 file could not be imported.")
-            try:
-                (work / upload.filename).hardlink_to(self._platform.store.path(UPLOADS, upload.key))
-            except (OSError, ValueError):
-                # A name that no file can have, or the name of another upload of this session.
-                raise ImportFailed("1 file could not be imported.") from None
-            names.append(upload.filename)
-        has_header = any(name.lower().endswith(".mhd") for name in names)
-        return [n for n in names if not (has_header and n.lower().endswith(RAW))]
-
-    def _keep(self, image: ItkImage, name: str, creator: int, origin: str | None) -> Image:
-        """Encode again, compressed and named by a new pk, as everything the platform serves is."""
-        channels = image.array.shape[3] if image.array.ndim == 4 else 1
-        if channels not in COLORS:
-            raise Damaged("SBX-020", f"the image has {channels} channels", "1, 3 or 4")
-        kept = Image(
-            pk=str(uuid4()),
-            file_pk=str(uuid4()),
-            name=name,
-            creator=creator,
-            origin=origin,
-            shape=image.array.shape,
-            spacing_mm=image.spacing_mm,
-            color_space=COLORS[channels],
-            segments=_segments(image.array),
-        )
-        write_image(self._platform.image_path(kept), image, compress=True)
-        self._platform.add_image(kept)
-        return kept
-
-    def _execute(self, pk: str) -> None:
-        job = self._platform.change_job(pk, PROVISIONED)
+    def _run(self, pk: str) -> None:
+        self._validate(pk)
+        self._enter(pk, QUEUED)
+        self._enter(pk, PROVISIONED)
+        job = self._platform.jobs[pk]
         algorithm = self._platform.algorithms[job.algorithm]
+        self._enter(pk)  # a job that is held takes no machine
         with self._machines:
-            self._platform.change_job(pk, EXECUTING)
-            began = time.monotonic()
-            outputs = algorithm.compute(self._volumes(job))
-        self._stopping.wait(max(0.0, self._compute_s - (time.monotonic() - began)))
-        took = time.monotonic() - began
-        self._platform.change_job(pk, EXECUTED, exec_s=took, invoke_s=took)
-        bound = self._outputs(job, algorithm, outputs)
-        self._platform.change_job(pk, SUCCEEDED, outputs=bound)
+            self._enter(pk, EXECUTING)
+            began = self._clock()
+            outputs = algorithm.compute(self._inputs(job, algorithm))
+        if not self._clock.wait(began + self._compute_s, self._stopping):
+            raise Stopped
+        took = max(0.0, self._clock() - began)
+        self._enter(pk, EXECUTED, exec_s=took, invoke_s=took)
+        self._enter(pk, SUCCEEDED, outputs=self._outputs(job, algorithm, outputs))
 
-    def _volumes(self, job: Job) -> Mapping[str, ItkImage]:
-        images = {v.socket.slug: self._platform.images[v.image] for v in job.inputs if v.image}
-        return {slug: read_image(self._platform.image_path(image)) for slug, image in images.items()}
+    def _enter(self, pk: str, status: str | None = None, **changes: Any) -> None:
+        """Go on to the next status as soon as nothing holds the job where it is. Raises Stopped."""
+        while True:
+            with self._platform.lock:
+                job = self._platform.jobs[pk]
+                if not self._is_held(job):
+                    self._platform.change_job(pk, status, **changes)
+                    return
+                waits = job.status == VALIDATING and not job.forced
+                if waits and self._clock() >= job.created_s + PLACE_WAIT_S:
+                    # The platform tries for two days; that it cancels then is assumed.
+                    self._platform.change_job(pk, CANCELLED, pending=())
+                    raise Stopped
+            if self._stopping.wait(TICK_S):
+                raise Stopped
 
-    def _outputs(self, job: Job, algorithm: Algorithm, outputs: Outputs) -> tuple[SocketValue, ...]:
-        interface = next(i for i in algorithm.interfaces if {s.slug for s in i.inputs} == job.sockets)
-        bound = []
-        for socket in interface.outputs:
-            output = outputs[socket.slug]
-            if isinstance(output, ItkImage):
-                _check_segments(socket, output.array)
-                image = self._keep(output, f"{socket.slug}.mha", job.creator, None)
-                bound.append(self._platform.bind(socket, image=image.pk))
-            else:
-                bound.append(self._platform.bind(socket, value=output))
-        return tuple(bound)
+    def _is_held(self, job: Job) -> bool:
+        waits_for_place = job.status == VALIDATING and self._platform.behaviour.platform_full
+        return job.forced or job.status in self._platform.holds or waits_for_place
+
+    def _validate(self, pk: str) -> None:
+        for pending in self._platform.jobs[pk].pending:
+            bound = self._bind(pk, pending)
+            with self._platform.lock:
+                now = self._platform.jobs[pk]
+                left = tuple(p for p in now.pending if p != pending)
+                self._platform.change_job(pk, inputs=(*now.inputs, bound), pending=left)
+
+    def _bind(self, pk: str, pending: Pending) -> SocketValue:
+        while True:
+            try:
+                return self._imports.bind(pending, self._platform.jobs[pk].creator)
+            except Hangs:
+                self._platform.change_job(pk, forced=True)
+                self._enter(pk)
+
+    def _inputs(self, job: Job, algorithm: Algorithm) -> Contents:
+        inputs = {value.socket.slug: self._content(value) for value in job.inputs}
+        interface = algorithm.interface_for(job.sockets)
+        left_out = [s for s in interface.inputs if s.slug not in inputs] if interface else []
+        return {**inputs, **{socket.slug: socket.default_value for socket in left_out}}
+
+    def _content(self, value: SocketValue) -> Content:
+        if value.image:
+            return read_image(self._platform.image_path(self._platform.images[value.image]))
+        return self._platform.file_path(value).read_bytes() if value.is_file else value.value
+
+    def _outputs(
+        self, job: Job, algorithm: Algorithm, outputs: Mapping[str, Content]
+    ) -> tuple[SocketValue, ...]:
+        interface = algorithm.interface_for(job.sockets)
+        sockets = interface.outputs if interface else ()
+        return tuple(self._output(socket, outputs[socket.slug], job) for socket in sockets)
+
+    def _output(self, socket: Socket, content: Content, job: Job) -> SocketValue:
+        """What is parsed and bound. An output that does not fit its socket ends the job as Failed."""
+        if isinstance(content, ItkImage):
+            if socket.kind == "Segmentation":
+                content = _as_asked(content, socket, self._platform.behaviour.mask_as)
+            image = self._imports.keep(content, f"{socket.slug}.mha", job.creator, None)
+            if segments_error(socket, image):
+                raise Refused(
+                    "SBX-021", "the mask does not fit its socket", f"{sorted(socket.allowed_values)}"
+                )
+            return self._platform.bind(socket, image=image.pk)
+        if isinstance(content, bytes):
+            if not fits(socket, content):
+                raise Damaged("SBX-022", "the file does not fit its socket", socket.kind)
+            return self._platform.bind_file(socket, content, job.creator)
+        value = without_nan(content)
+        if value is not None and value_error(socket.kind, value):
+            raise Damaged("SBX-022", "the value does not fit its socket", socket.kind)
+        return self._platform.bind(socket, value=value)
 
 
-def _segments(array: Array) -> tuple[int, ...] | None:
-    if array.dtype.kind not in "iu" or array.dtype.itemsize != 1 or array.ndim != 3:
-        return None
-    values = np.unique(array)
-    return tuple(int(v) for v in values) if values.size <= MOST_SEGMENTS else None
-
-
-def _check_segments(socket: Socket, array: Array) -> None:
-    """An output that its socket does not declare ends the job, as it does on the platform."""
-    declared = {0, *(segment.voxel_value for segment in socket.segments)}
-    found = _segments(array)
-    if socket.kind == "Segmentation" and (found is None or not declared.issuperset(found)):
-        raise Refused(
-            "SBX-021", "the mask has values that its socket does not declare", f"{sorted(declared)}"
-        )
+def _as_asked(mask: ItkImage, socket: Socket, mask_as: MaskAs) -> ItkImage:
+    """The mask, or the mask made wrong in one way."""
+    array: Array = mask.array
+    x_mm, y_mm, z_mm = mask.spacing_mm
+    match mask_as:
+        case MaskAs.COMPUTED:
+            return mask
+        case MaskAs.OTHER_GRID:
+            return replace(mask, array=array[:, ::2, ::2], spacing_mm=(2 * x_mm, 2 * y_mm, z_mm))
+        case MaskAs.OTHER_DIRECTION:
+            # The same voxels in the same places, counted from the other end of the slices.
+            normal = np.asarray(mask.direction).reshape(3, 3)[:, 2]
+            last = np.asarray(mask.origin_lps) + normal * z_mm * (array.shape[0] - 1)
+            direction = np.asarray(mask.direction).reshape(3, 3) * (1.0, 1.0, -1.0)
+            turned: Any = {
+                "origin_lps": tuple(map(float, last)),
+                "direction": tuple(map(float, direction.ravel())),
+            }
+            return replace(mask, array=array[::-1], **turned)
+        case MaskAs.EMPTY:
+            return replace(mask, array=np.zeros_like(array))
+        case MaskAs.UNDECLARED:
+            wrong = array.copy()
+            wrong[0, 0, 0] = max(socket.allowed_values) + 1
+            return replace(mask, array=wrong)
+        case MaskAs.INT16:
+            return replace(mask, array=array.astype(np.int16))

@@ -9,24 +9,35 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
+from email.message import Message
 from pathlib import Path
 from threading import Event
 from types import TracebackType
+from urllib.parse import unquote, urlsplit
 
 from bridge.errors import ConfigError
 
 from .api import Api
+from .archives import ArchiveEndpoints
 from .catalogue import ALGORITHMS
-from .objects import Job, Platform
+from .clock import MovableClock
+from .control import ROOT, ControlApi
+from .controls import Controls
+from .faults import Faults
+from .imports import Imports
+from .inputs import Inputs
+from .objects import Job
+from .platform import Platform
 from .records import LineFile, iso
 from .runner import Runner
-from .server import Log, Origin
+from .server import Answer, Log, Origin, Request, Response
+from .settings import Behaviour, Limits
 from .store import ObjectStore
-from .submission import Limits, Submission
+from .submission import Submission
 from .wire import Wire
 
 
-class Sandbox:
+class Sandbox(Controls):
     """Grand Challenge on loopback, over TLS with a certificate authority of its own.
 
     Writes into `folder`: ca.pem, token (mode 0600), requests.jsonl (one line per request), ledger.jsonl (one line
@@ -37,7 +48,7 @@ class Sandbox:
         compute_seconds: the least time that a job spends in Executing.
         url_expiry_s: how long a signed URL is good.
         at_once: how many jobs compute at the same time.
-        clock: seconds since 1970, for creation times and signed URLs.
+        clock: seconds since 1970, below the clock that `move_clock` moves.
     Raises:
         ConfigError: SBX-001, the package `trustme` is missing.
     """
@@ -53,47 +64,53 @@ class Sandbox:
         url_expiry_s: int = 3600,
         at_once: int = 2,
         limits: Limits | None = None,
+        behaviour: Behaviour | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self._clock = folder, clock
+        movable = MovableClock(clock)
+        self.store = ObjectStore(folder / "store", clock=movable, url_expiry_s=url_expiry_s)
+        platform = Platform(self.store, movable, limits or Limits(), behaviour or Behaviour())
+        imports = Imports(platform, folder)
+        runner = Runner(platform, imports, movable, compute_s=compute_seconds, at_once=at_once)
+        super().__init__(folder, platform, runner, imports, Faults(movable, self.store), movable)
+
         self.ca_file, self.token_file = folder / "ca.pem", folder / "token"
-        self.requests_file, self.ledger_file = folder / "requests.jsonl", folder / "ledger.jsonl"
         context = _certificate(self.ca_file, host)
-        self._requests, self._jobs = LineFile(self.requests_file), LineFile(self.ledger_file)
+        platform.add_user(_token(self.token_file))
+        self._lines, self._jobs = LineFile(self.requests_file), LineFile(self.ledger_file)
         errors = folder / "errors.log"
-        self.store = ObjectStore(folder / "store", clock=clock, url_expiry_s=url_expiry_s)
-        self.platform = Platform(self.store, clock)
-        self.platform.add_user(_token(self.token_file))
-        self._runner = Runner(self.platform, folder, compute_s=compute_seconds, at_once=at_once)
         self._api_origin = Origin(host, port, context, self._log("api"), errors)
         self._store_origin = Origin(host, store_port, context, self._log("store"), errors)
         self.store.url = self._store_origin.url
-        self._api = Api(
-            self.platform,
-            Wire(self.platform, self._api_origin.url),
-            Submission(self.platform, limits or Limits()),
-            self._runner,
-            self._bill,
-        )
+        wire, inputs = Wire(platform, self._api_origin.url), Inputs(platform)
+        archives = ArchiveEndpoints(platform, wire, inputs, imports)
+        submission = Submission(platform, inputs)
+        self._api = Api(platform, wire, archives, submission, runner, self._bill)
 
     @property
     def base_url(self) -> str:
         return f"{self._api_origin.url}/api/v1/"
 
     @property
+    def control_url(self) -> str:
+        """Where the control API is; see `bridge.sandbox.grand_challenge.control`."""
+        return f"{self._api_origin.url}{ROOT}"
+
+    @property
     def token(self) -> str:
         return self.token_file.read_text(encoding="utf-8").strip()
 
     def start(self) -> None:
-        self._store_origin.start(self.store.answer)
-        self._api_origin.start(self._api.answer)
+        self._store_origin.start(self._faults.around("store", self.store.answer))
+        self._api_origin.start(_beside(ControlApi(self), self._faults.around("api", self._api.answer)))
 
     def stop(self) -> None:
+        self._faults.stop()
         self._api_origin.stop()
         self._store_origin.stop()
         self._runner.stop()
-        self._requests.close()
+        self._lines.close()
         self._jobs.close()
 
     def __enter__(self) -> Sandbox:
@@ -105,28 +122,41 @@ class Sandbox:
     ) -> None:
         self.stop()
 
-    def add_user(self, *, may_run: bool = True) -> str:
-        """Another account; returns its token."""
-        return self.platform.add_user(secrets.token_hex(32), may_run=may_run).token
-
     def _log(self, origin: str) -> Log:
-        def log(method: str, path: str, authorization: bool, status: int) -> None:
-            self._requests.append(
+        def log(method: str, target: str, headers: Message | None, status: int) -> None:
+            path = urlsplit(target).path
+            if path.startswith(ROOT):
+                return
+            self._lines.append(
                 {
-                    "time": iso(time.time()),
+                    "time": iso(self._clock()),
                     "origin": origin,
                     "method": method,
                     "path": path,
-                    "authorization": authorization,
+                    "authorization": headers is not None and "Authorization" in headers,
+                    "token": self._shows_token(target, headers),
                     "status": status,
                 }
             )
 
         return log
 
+    def _shows_token(self, target: str, headers: Message | None) -> bool:
+        text = "\n".join((unquote(target), *(headers.values() if headers else ())))
+        return any(token in text for token in list(self.platform.tokens))
+
     def _bill(self, job: Job) -> None:
         slug = self.platform.algorithms[job.algorithm].slug
-        self._jobs.append({"job": job.pk, "algorithm": slug, "time": iso(self._clock())})
+        self._jobs.append(
+            {"job": job.pk, "algorithm": slug, "time": iso(job.created_s), "credits": job.credits}
+        )
+
+
+def _beside(control: ControlApi, answer: Answer) -> Answer:
+    def both(request: Request) -> Response:
+        return control.answer(request) if request.path.startswith(ROOT) else answer(request)
+
+    return both
 
 
 def run(
@@ -157,6 +187,7 @@ def run(
             "ca": str(sandbox.ca_file.resolve()),
             "token_file": str(sandbox.token_file.resolve()),
             "algorithm": ALGORITHMS[0].slug,
+            "control_url": sandbox.control_url,
         }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()

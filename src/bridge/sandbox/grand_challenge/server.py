@@ -7,21 +7,23 @@ import shutil
 import socket
 import socketserver
 import ssl
+import struct
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 CHUNK = 1 << 20
 IDLE_S = 75.0
 CLOSING_S = 5.0
+SLOW_PIECES = 10
 
 
 class Body:
@@ -59,10 +61,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
+    """An answer, and what goes wrong on its way.
+
+    drop: the connection is reset and nothing is sent. cut_at: it is reset after so many bytes of the body.
+    chunk_pause_s: the body comes in ten pieces with a pause before each, unless `hurry` is set.
+    """
+
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     file: Path | None = None
+    drop: bool = False
+    cut_at: int | None = None
+    chunk_pause_s: float = 0.0
+    hurry: Event = field(default_factory=Event)
+
+    @property
+    def size(self) -> int:
+        return self.file.stat().st_size if self.file else len(self.body)
 
     @classmethod
     def of_json(cls, status: int, value: Any, *headers: tuple[str, str]) -> Response:
@@ -77,7 +93,9 @@ class Response:
 
 
 Answer = Callable[[Request], Response]
-Log = Callable[[str, str, bool, int], None]  # method, path, Authorization present, status
+Log = Callable[
+    [str, str, Message | None, int], None
+]  # method, path and query, headers, status; 0 for no answer
 
 
 class Origin:
@@ -172,30 +190,55 @@ class _Handler(BaseHTTPRequestHandler):
         )
         for _ in body.chunks():
             pass  # what the answer did not read would be taken for the next request
-        self._send(response)
+        if response.drop:
+            self.log_request(0)
+            self._reset()
+        else:
+            self._send(response)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815
 
     def _send(self, response: Response) -> None:
-        size = response.file.stat().st_size if response.file else len(response.body)
         self.send_response(response.status)
         for name, value in response.headers:
             self.send_header(name, value)
-        self.send_header("Content-Length", str(size))
+        self.send_header("Content-Length", str(response.size))
         self.end_headers()
         if self.command == "HEAD":
             return
+        if response.cut_at is None and not response.chunk_pause_s:
+            self._copy(response)
+        else:
+            self._copy_badly(response)
+
+    def _copy(self, response: Response) -> None:
         if response.file:
             with response.file.open("rb") as file:
                 shutil.copyfileobj(file, self.wfile, CHUNK)
         else:
             self.wfile.write(response.body)
 
+    def _copy_badly(self, response: Response) -> None:
+        whole = response.file.read_bytes() if response.file else response.body
+        sent = whole if response.cut_at is None else whole[: response.cut_at]
+        piece = max(1, -(-len(sent) // SLOW_PIECES))
+        for start in range(0, len(sent), piece):
+            response.hurry.wait(response.chunk_pause_s)
+            self.wfile.write(sent[start : start + piece])
+            self.wfile.flush()
+        if len(sent) < len(whole):
+            # An orderly end first, so that every byte before the break arrives.
+            self.close_connection = True
+
+    def _reset(self) -> None:
+        """End the connection with a TCP reset: a time to linger of zero throws away what is unsent."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Called by `send_response` before a byte leaves: who has the answer can also read its line."""
-        headers = getattr(self, "headers", None) or {}
-        path = urlsplit(getattr(self, "path", "")).path
-        self.server.log(self.command or "", path, "Authorization" in headers, int(code))
+        headers = getattr(self, "headers", None)
+        self.server.log(self.command or "", getattr(self, "path", ""), headers, int(code))
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing goes to stderr."""

@@ -12,11 +12,12 @@ import hashlib
 import hmac
 import secrets
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from urllib.parse import parse_qsl, quote, urlencode
 from xml.sax.saxutils import escape
 
@@ -24,6 +25,15 @@ from .server import Request, Response
 
 UPLOADS = "grand-challenge-uploads"
 PROTECTED = "grand-challenge-protected"
+
+CONTENT_TYPES = {
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".zip": "application/zip",
+}
 LEAST_PART = 5 * 1024 * 1024
 
 
@@ -47,6 +57,7 @@ class ObjectStore:
         self._folder, self._clock, self._expiry_s = folder, clock, url_expiry_s
         self._key = secrets.token_bytes(32)
         self._lock = Lock()
+        self._mood = local()
         self._open: dict[str, dict[int, Part]] = {}
         self.url = ""
 
@@ -56,9 +67,26 @@ class ObjectStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def size(self, key: str, upload_id: str) -> int:
+        """Bytes that an upload holds: its object, or the parts that have arrived."""
+        path = self._folder / UPLOADS / key
+        with self._lock:
+            pending = sum(part.size_bytes for part in self._open.get(upload_id, {}).values())
+        return pending + (path.stat().st_size if path.is_file() else 0)
+
+    @contextmanager
+    def signing_expired(self) -> Iterator[None]:
+        """Within, and in this thread, every URL is signed as it would have been before its life ended."""
+        self._mood.too_early_s = self._expiry_s + 1.0
+        try:
+            yield
+        finally:
+            self._mood.too_early_s = 0.0
+
     def signed_url(self, method: str, bucket: str, key: str, **query: str | int) -> str:
         """A URL for one method on one object, valid from now for the configured time."""
-        issued = datetime.fromtimestamp(self._clock(), UTC)
+        too_early_s = getattr(self._mood, "too_early_s", 0.0)
+        issued = datetime.fromtimestamp(self._clock() - too_early_s, UTC)
         path = quote(f"/{bucket}/{key}")
         fields = [(name, str(value)) for name, value in query.items()]
         fields += [
@@ -84,15 +112,23 @@ class ObjectStore:
                 raise StoreRefusal("NoSuchUpload")
             return tuple(part for _, part in sorted(self._open[upload_id].items()))
 
+    def forget_part(self, upload_id: str, number: int) -> None:
+        """Lose a part that was answered with 200."""
+        with self._lock:
+            self._open.get(upload_id, {}).pop(number, None)
+
     def complete(self, upload_id: str, key: str, wanted: Sequence[tuple[int, str]]) -> None:
-        """Join the named parts by number into one object.
+        """Join the named parts, which are in order of their numbers, into one object.
 
         Raises:
-            StoreRefusal: not open, no parts, a part missing or with another ETag, a part below 5 MiB that is
-                not the last.
+            StoreRefusal: not open, no parts, not in order, a part missing or with another ETag, a part below
+                5 MiB that is not the last.
         """
+        numbers = [number for number, _ in wanted]
+        if numbers != sorted(set(numbers)):
+            raise StoreRefusal("InvalidPartOrder")
         have = {part.number: part for part in self.parts(upload_id)}
-        chosen = [have.get(number) for number, _ in sorted(wanted)]
+        chosen = [have.get(number) for number in numbers]
         if not chosen or any(
             have.get(n) is None or have[n].etag.strip('"') != e.strip('"') for n, e in wanted
         ):
@@ -109,9 +145,17 @@ class ObjectStore:
     def abort(self, upload_id: str) -> None:
         """Forget an open upload and its parts. Raises StoreRefusal when it is not open."""
         with self._lock:
-            if self._open.pop(upload_id, None) is None:
+            if upload_id not in self._open:
                 raise StoreRefusal("NoSuchUpload")
-        shutil.rmtree(self._folder / "parts" / upload_id, ignore_errors=True)
+        self.discard(upload_id)
+
+    def discard(self, upload_id: str) -> None:
+        """Forget an upload and its parts, if there are any."""
+        with self._lock:
+            self._open.pop(upload_id, None)
+        # Not joined with an empty name, which would be the folder of all parts.
+        if upload_id:
+            shutil.rmtree(self._folder / "parts" / upload_id, ignore_errors=True)
 
     def answer(self, request: Request) -> Response:
         """The store's whole HTTP side: PUT of a part, GET of an object."""
@@ -126,7 +170,7 @@ class ObjectStore:
         path = self._folder / bucket / key
         if not path.is_file():
             return _refusal(404, "NoSuchKey", "The specified key does not exist.")
-        headers = (("Content-Type", "binary/octet-stream"),)
+        headers = (("Content-Type", CONTENT_TYPES.get(path.suffix, "binary/octet-stream")),)
         return Response(status=200, headers=headers, file=path)
 
     def _put(self, request: Request) -> Response:

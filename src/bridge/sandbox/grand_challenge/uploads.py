@@ -16,13 +16,15 @@ from .answers import (
     page_500,
     refuse,
 )
-from .objects import ABORTED, COMPLETED, INITIALIZED, Platform, Upload
+from .objects import ABORTED, COMPLETED, INITIALIZED, Upload
+from .platform import Platform
 from .server import Response
 from .store import UPLOADS, StoreRefusal
 from .wire import Wire
 
 LONGEST_NAME = 128
 MOST_PARTS = 10_000
+MOST_FILES = 2000
 
 
 class UploadEndpoints:
@@ -44,6 +46,9 @@ class UploadEndpoints:
             raise refuse(400, {"filename": [sentence]})
         if "/" in name or name in (".", ".."):
             raise refuse(400, {"filename": [f"{name} is not a valid filename"]})
+        if len(self._platform.uploads_of(user)) > self._platform.limits.uploads:
+            text = "You have created too many uploads. Please try again later."
+            raise refuse(400, {"non_field_errors": [text]})
         return Response.of_json(201, self._wire.upload(self._platform.new_upload(user, name)))
 
     def read(self, call: Call) -> Response:
@@ -59,8 +64,9 @@ class UploadEndpoints:
         wrong = {str(i): [text] for i, n in enumerate(numbers) if (text := _part_number_error(n))}
         if wrong:
             raise refuse(400, {"part_numbers": wrong})
-        if upload.status != INITIALIZED:
-            # The same sentence as for the quota: the platform does not tell them apart.
+        is_full = self._platform.upload_bytes_of(call.known_user) > self._platform.limits.upload_bytes
+        if upload.status != INITIALIZED or is_full:
+            # One sentence for both: the platform does not tell them apart.
             raise detail(403, "Upload limit reached")
         urls = {
             str(n): self._platform.store.signed_url(
@@ -89,6 +95,8 @@ class UploadEndpoints:
             wanted = [(int(part["PartNumber"]), str(part["ETag"])) for part in parts]
         except (KeyError, TypeError, ValueError):
             raise page_500() from None
+        if not self._platform.behaviour.parts_as_sent:
+            wanted = sorted(wanted)
         try:
             self._platform.store.complete(upload.s3_upload_id, upload.key, wanted)
         except StoreRefusal:
@@ -132,6 +140,8 @@ class SessionEndpoints:
 
     def create(self, call: Call) -> Response:
         user = call.known_user
+        if self._platform.behaviour.sessions_view_only:
+            raise detail(405, 'Method "POST" not allowed.')
         links = call.json().get("uploads")
         if links is None:
             raise refuse(400, {"uploads": [REQUIRED]})
@@ -144,6 +154,9 @@ class SessionEndpoints:
                 uploads = tuple(self._completed(link, user.pk) for link in links)
             except BadLink as exc:
                 raise refuse(400, {"uploads": [str(exc)]}) from None
+            wrong = files_error(self._platform, uploads)
+            if wrong:
+                raise refuse(400, {"non_field_errors": [wrong]})
             session = self._platform.new_session(user, uploads)
         return Response.of_json(201, self._wire.session(session))
 
@@ -161,6 +174,21 @@ class SessionEndpoints:
         if session is None or call.user is None or session.creator != call.user.pk:
             raise detail(404, "No RawImageUploadSession matches the given query.")
         return Response.of_json(200, self._wire.session(session))
+
+
+def files_error(platform: Platform, uploads: tuple[str, ...]) -> str | None:
+    """Why these uploads cannot be imported together, in the platform's words; None when they can."""
+    limits = platform.limits
+    if limits.image_tasks_active >= limits.image_tasks:
+        return (
+            f"You currently have {limits.image_tasks_active} active image post processing tasks. "
+            "Please wait for them to complete before trying again."
+        )
+    if len(uploads) > MOST_FILES:
+        return f"Too many files uploaded. A maximum of {MOST_FILES} files may be uploaded per session."
+    if len({platform.uploads[pk].filename for pk in uploads}) != len(uploads):
+        return "Filenames must be unique"
+    return None
 
 
 def _part_number_error(number: object) -> str | None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .catalogue import Algorithm, Interface, Socket
-from .objects import Image, Job, Platform, Session, SocketValue, Upload
+from .catalogue import Algorithm, Interface
+from .kinds import is_json
+from .objects import MEASURED, SUCCEEDED, Archive, ArchiveItem, Image, Job, Session, SocketValue, Upload
+from .platform import Platform
 from .records import iso
+from .sockets import Socket
 from .store import Part
 
 Json = dict[str, Any]
@@ -28,7 +31,7 @@ class Wire:
             "slug": socket.slug,
             "kind": socket.kind,
             "pk": socket.pk,
-            "default_value": None,
+            "default_value": socket.default_value,
             "super_kind": socket.super_kind,
             "relative_path": socket.relative_path,
             "overlay_segments": [
@@ -38,6 +41,10 @@ class Wire:
         }
 
     def algorithm(self, algorithm: Algorithm) -> Json:
+        """With `interfaces`, or with `inputs` and `outputs` where the algorithm or the platform is old."""
+        interfaces = [self._interface(i) for i in algorithm.interfaces]
+        is_old = algorithm.is_old or self._platform.behaviour.old_algorithms
+        shape = interfaces[0] if is_old else {"interfaces": interfaces}
         return {
             "api_url": self.api("algorithms", algorithm.pk),
             "url": f"{self.origin}/algorithms/{algorithm.slug}/",
@@ -47,7 +54,7 @@ class Wire:
             "logo": f"{self.origin}/logos/algorithm/{algorithm.pk}/logo.jpg",
             "slug": algorithm.slug,
             "average_duration": self._platform.average_duration_s(algorithm.pk),
-            "interfaces": [self._interface(i) for i in algorithm.interfaces],
+            **shape,
         }
 
     def _interface(self, interface: Interface) -> Json:
@@ -133,19 +140,20 @@ class Wire:
 
     def job(self, job: Job) -> Json:
         algorithm = self._platform.algorithms[job.algorithm]
+        is_measured = job.status in MEASURED
         return {
             "pk": job.pk,
             "url": f"{self.origin}/algorithms/{algorithm.slug}/jobs/{job.pk}/",
             "api_url": self.api("algorithms", "jobs", job.pk),
             "algorithm_image": self.api("algorithms", "images", job.algorithm_image),
             "inputs": [self._value(v) for v in _sorted(job.inputs)],
-            "outputs": [self._value(v) for v in _sorted(job.outputs)],
+            "outputs": [self._value(v) for v in _sorted(job.outputs if job.status == SUCCEEDED else ())],
             "status": job.status,
             "hanging_protocol": None,
             "optional_hanging_protocols": [],
             "view_content": {},
-            "exec_duration": _duration(job.exec_s),
-            "invoke_duration": _duration(job.invoke_s),
+            "exec_duration": _duration(job.exec_s if is_measured else None),
+            "invoke_duration": _duration(job.invoke_s if is_measured else None),
             "algorithm": self.api("algorithms", job.algorithm),
         }
 
@@ -153,42 +161,71 @@ class Wire:
         """The shorter answer to a POST: bound inputs only, `interface` as a slug."""
         return {
             "pk": job.pk,
-            "inputs": [
-                {
-                    "interface": v.socket.slug,
-                    "value": v.value,
-                    "file": None,
-                    "image": self._image_url(v),
-                    "pk": v.pk,
-                    "image_name": None,
-                }
-                for v in job.inputs
-            ],
+            "inputs": [self._posted_value(v) for v in job.inputs],
             "status": job.status,
+        }
+
+    def archive(self, archive: Archive) -> Json:
+        return {
+            "pk": archive.pk,
+            "title": archive.title,
+            "logo": f"{self.origin}/logos/archive/{archive.pk}/logo.jpg",
+            "description": None,
+            "api_url": self.api("archives", archive.pk),
+            "url": f"{self.origin}/archives/{archive.slug}/",
+        }
+
+    def item(self, item: ArchiveItem) -> Json:
+        return {
+            "pk": item.pk,
+            "title": item.title,
+            "archive": self.api("archives", item.archive),
+            "values": [self._value(v) for v in _sorted(item.values)],
+            "hanging_protocol": None,
+            "optional_hanging_protocols": [],
+            "view_content": {},
+        }
+
+    def posted_item(self, item: ArchiveItem) -> Json:
+        """The answer to a change: values as in the answer to a posted job."""
+        return {**self.item(item), "values": [self._posted_value(v) for v in item.values]}
+
+    def _posted_value(self, value: SocketValue) -> Json:
+        return {
+            "interface": value.socket.slug,
+            "value": value.value,
+            "file": self._file_url(value),
+            "image": self._image_url(value),
+            "pk": value.pk,
+            "image_name": None,
         }
 
     def _value(self, value: SocketValue) -> Json:
         # The name in new clients and the name in old ones, with equal content.
         socket = self.socket(value.socket)
+        names = ("interface",) if self._platform.behaviour.interface_key_only else ("socket", "interface")
         return {
-            "socket": socket,
-            "interface": socket,
+            **dict.fromkeys(names, socket),
             "value": value.value,
-            "file": None,
+            "file": self._file_url(value),
             "image": self._image_url(value),
             "pk": value.pk,
         }
+
+    def _file_url(self, value: SocketValue) -> str | None:
+        return f"{self.origin}/media/{value.key}" if value.is_file else None
 
     def _image_url(self, value: SocketValue) -> str | None:
         return self.api("cases", "images", value.image) if value.image else None
 
 
-_KIND_GROUPS = ("Value", "File", "Image")
-
-
 def _sorted(values: tuple[SocketValue, ...]) -> list[SocketValue]:
-    # By group of kinds and then slug, not in the order of the interface.
-    return sorted(values, key=lambda v: (_KIND_GROUPS.index(v.socket.super_kind), v.socket.slug))
+    # By group of kinds (JSON wherever it is kept, other files, images) and then slug, not by interface.
+    def place(value: SocketValue) -> tuple[int, str]:
+        group = 2 if value.socket.super_kind == "Image" else 0 if is_json(value.socket) else 1
+        return group, value.socket.slug
+
+    return sorted(values, key=place)
 
 
 def _duration(seconds: float | None) -> str | None:

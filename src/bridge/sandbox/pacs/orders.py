@@ -15,7 +15,7 @@ OUT_OF_RESOURCES = 0xA700
 
 
 class Orders(BaseModel):
-    """What to do with the next C-STORE requests. Hanging up comes first, then refusing, then all is well again."""
+    """What to do with the next C-STORE requests: first hang up, then refuse, then lose; then all is well again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,6 +27,7 @@ class Orders(BaseModel):
         le=0xFFFF,
         description="with this status (PS3.4 B.2.3); 0xBxxx warns and keeps",
     )
+    lose: int = Field(default=0, ge=0, description="say that this many were stored, and keep nothing of them")
     delay_s: float = Field(
         default=0.0, ge=0, description="wait this long before any answer, for all requests"
     )
@@ -52,7 +53,7 @@ class Desk:
         self._orders = Orders()
 
     def next(self) -> Orders:
-        """Orders for one request: `abort` and `refuse` are 1 when it is to be treated so, else 0.
+        """Orders for one request: one of `abort`, `refuse` and `lose` is 1 when it is to be treated so, else 0.
 
         Raises:
             ConfigError: SBX-001, the control file cannot be understood.
@@ -60,12 +61,10 @@ class Desk:
         with self._lock:
             self._refresh()
             orders = self._orders
-            if orders.abort:
-                self._orders = orders.model_copy(update={"abort": orders.abort - 1})
-                return orders.model_copy(update={"abort": 1, "refuse": 0})
-            if orders.refuse:
-                self._orders = orders.model_copy(update={"refuse": orders.refuse - 1})
-                return orders.model_copy(update={"refuse": 1})
+            for what in ("abort", "refuse", "lose"):
+                if left := getattr(orders, what):
+                    self._orders = orders.model_copy(update={what: left - 1})
+                    return orders.model_copy(update={"abort": 0, "refuse": 0, "lose": 0, what: 1})
             return orders
 
     def _refresh(self) -> None:

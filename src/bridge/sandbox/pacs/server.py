@@ -145,7 +145,7 @@ class SmallPacs:
                 return PROCESSING_FAILURE
             status = orders.status if orders.refuse else SUCCESS
             # A warning says that the instance was stored all the same (PS3.7 C.3).
-            if status == SUCCESS or status >> 12 == WARNINGS:
+            if (status == SUCCESS and not orders.lose) or status >> 12 == WARNINGS:
                 self._archive.keep(arrival, status)
             else:
                 self._archive.note(arrival, status)
