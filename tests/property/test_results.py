@@ -138,7 +138,7 @@ def test_a_lattice_is_found_again_under_any_order_of_axes_and_a_small_shift(
 ) -> None:
     affine = case.affine.copy()
     affine[:3, 3] += by
-    assert np.array_equal(on_source_grid(case.given, affine, case.geometry)[0], case.mask)
+    assert np.array_equal(on_source_grid(case.given, affine, case.geometry).array, case.mask)
 
 
 @settings(max_examples=150, deadline=None)

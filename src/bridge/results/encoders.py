@@ -1,32 +1,69 @@
-"""From an answer to DICOM objects: the table of encoders by output kind.
+"""From an answer to DICOM objects: the table of encoders by what an output is used for.
 
-Another kind of result is one more function and one more row.
+Another kind of result is one more function and one more row. What a rule asks for by name is refused when it cannot
+be made; what comes by itself and fits nowhere stays with the job, and is said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
+from bridge.dicom.charsets import plain
+from bridge.dicom.codes import ANY_TISSUE, anatomy_of
 from bridge.dicom.context import context_of, left_out
 from bridge.errors import Refused
-from bridge.results.output import OutputKind
 from bridge.results.planes import planes_in_space
-from bridge.results.result import Answer, LabelMap, Part, Result, Source, Wrapping
+from bridge.results.readings import Reading, readings_of_table, readings_of_values
+from bridge.results.result import (
+    Answer,
+    Document,
+    HeatMap,
+    HeatMaps,
+    LabelMap,
+    Part,
+    Result,
+    Source,
+    Table,
+    Wrapping,
+)
 from bridge.results.segmentation import Subject, encode_segmentation, segments_of
+from bridge.results.segments import Segmented
+from bridge.results.use import Use, use_of
 
 _AFTER_MASKS = 1000
 """Instance Number of the report on values; reports of masks count from 1 and have the numbers of their SEG."""
 
-Encoder = Callable[[tuple[Part, ...], Source, Subject, Wrapping], tuple[list[Result], list[str]]]
-"""All outputs of one kind -> results, and notes on what became none."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Work:
+    """What an encoder gets: all outputs of one use, and what they are about."""
+
+    parts: tuple[Part, ...]
+    source: Source
+    subject: Subject
+    wrapping: Wrapping
+    readings: tuple[Reading, ...]
+    """Of all values and tables, without those that stand in a result already."""
+    said: tuple[str, ...]
+    """On what of its parts is no reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Made:
+    """What an encoder gives."""
+
+    results: list[Result] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """On what became none."""
+    placed: list[Reading] = field(default_factory=list)
+    """Readings that stand in these results."""
 
 
 def encode(answer: Answer, source: Source, wrapping: Wrapping) -> tuple[Result, ...]:
     """Make the DICOM objects of an answer. Pure: the same arguments give the same bytes.
 
-    Outputs of a kind without an encoder, and values that no report can hold, are named in the notes of the first
-    result.
+    Outputs without an encoder, and values that no report can hold, are named in the notes of the first result.
 
     Raises:
         Refused: RES-..., nothing of the answer can be encoded, or something in it must not be.
@@ -36,24 +73,32 @@ def encode(answer: Answer, source: Source, wrapping: Wrapping) -> tuple[Result, 
     header = planes[0].instance.header
     context = context_of(header)
     subject = Subject(volume=source.volume, planes=planes, context=context)
-    results: list[Result] = []
     notes = [
         f"{keyword} of the source was mended or left out: not legal" for keyword in left_out(header, context)
     ]
-    for kind, parts in _by_kind(answer.parts):
-        if kind not in ENCODERS:
-            notes += [
-                f"{part.output.name}: a {kind.value} has no encoder and stays with the job" for part in parts
-            ]
-            continue
-        made, kept_out = ENCODERS[kind](parts, source, subject, wrapping)
-        results += made
-        notes += kept_out
+    by_use, kept = _by_use(answer.parts, wrapping)
+    readings, said = _readings(by_use, wrapping)
+    notes += kept + _not_there(answer, wrapping)
+    results: list[Result] = []
+    for use, encoder in ENCODERS.items():
+        if parts := by_use.get(use):
+            work = Work(
+                parts=parts,
+                source=source,
+                subject=subject,
+                wrapping=wrapping,
+                readings=tuple(readings),
+                said=tuple(said.get(use, ())),
+            )
+            made = encoder(work)
+            results += made.results
+            notes += made.notes
+            readings = [reading for reading in readings if reading not in made.placed]
     if not results:
         raise Refused(
             "RES-060",
             "an answer of which nothing became a result: " + ("; ".join(notes) or "it has no outputs"),
-            "at least one mask, number or yes-or-no value",
+            "at least one output of which the rule makes something",
             "Look at the outputs of the job and at what the rule asks for",
             numbers={"outputs": len(answer.parts)},
         )
@@ -61,55 +106,182 @@ def encode(answer: Answer, source: Source, wrapping: Wrapping) -> tuple[Result, 
     return tuple(results)
 
 
-def _masks(
-    parts: tuple[Part, ...], source: Source, subject: Subject, wrapping: Wrapping
-) -> tuple[list[Result], list[str]]:
-    from bridge.results.measurement_report import encode_measurements
+def _by_use(parts: Iterable[Part], wrapping: Wrapping) -> tuple[dict[Use, tuple[Part, ...]], list[str]]:
+    found: dict[Use, tuple[Part, ...]] = {}
+    notes = []
+    for part in sorted(parts, key=lambda part: part.output.name):
+        use, why = use_of(part.output, wrapping)
+        if use is None:
+            notes.append(f"{part.output.name}: {why}")
+        else:
+            found[use] = (*found.get(use, ()), part)
+    return found, notes
 
-    results: list[Result] = []
-    notes: list[str] = []
-    for number, part in enumerate(parts, start=1):
+
+def _readings(
+    by_use: dict[Use, tuple[Part, ...]], wrapping: Wrapping
+) -> tuple[list[Reading], dict[Use, list[str]]]:
+    values = by_use.get(Use.VALUES, ())
+    readings, notes = readings_of_values(values, wrapping.values, private=wrapping.private_codes)
+    said = {Use.VALUES: notes, Use.TABLE: list[str]()}
+    for part in by_use.get(Use.TABLE, ()):
+        if isinstance(part.content, Table):
+            name = part.output.name
+            some, notes = readings_of_table(part.content, name, wrapping.tables[name])
+            readings += some
+            said[Use.TABLE] += notes
+    return readings, said
+
+
+def _not_there(answer: Answer, wrapping: Wrapping) -> list[str]:
+    """What the rule gives a meaning to and the answer does not have: perhaps a misspelling."""
+    there = {part.output.name for part in answer.parts}
+    return [
+        *(
+            f"{one.name}: no output {one.output} came back"
+            for one in wrapping.values
+            if one.output not in there
+        ),
+        *(f"{name}: no such table came back" for name in wrapping.tables if name not in there),
+    ]
+
+
+def _masks(work: Work) -> Made:
+    from bridge.results.measurement_report import Measured, encode_measurements
+    from bridge.results.picture import encode_picture
+
+    made = Made()
+    wrapping, subject = work.wrapping, work.subject
+    for number, part in enumerate(work.parts, start=1):
         name, mask = part.output.name, part.content
         if not isinstance(mask, LabelMap):
-            notes.append(f"{name}: no mask came back")
+            made.notes.append(f"{name}: no mask came back")
             continue
-        found = segments_of(replace(mask, labels=mask.labels or part.output.labels), name, subject)
+        labelled = replace(mask, labels=mask.labels or part.output.labels)
+        found = segments_of(labelled, name, subject, wrapping.labels.get(name))
+        before = len(made.results)
         segmentation = None
         if wrapping.segmentation:
             segmentation = encode_segmentation(found, name, subject, wrapping, instance_number=number)
-            results.append(segmentation)
+            made.results.append(segmentation)
         if wrapping.measurement_report:
-            report = encode_measurements(
-                found, name, source.values, subject, wrapping, segmentation, instance_number=number
+            about = _about(found, [one for one in work.readings if one not in made.placed])
+            measured = Measured(
+                found=found,
+                output_name=name,
+                values=work.source.values,
+                segmentation=segmentation,
+                readings=about,
             )
+            report = encode_measurements(measured, subject, wrapping, instance_number=number)
             if report is None:
-                notes.append(f"{name}: the mask is empty, so there is nothing to measure")
+                made.notes.append(f"{name}: the mask is empty, so there is nothing to measure")
             else:
-                results.append(
-                    report if segmentation else replace(report, notes=(*report.notes, *found.notes))
-                )
-    return results, notes
+                made.results.append(report)
+                made.placed.extend(one for some in about.values() for one in some)
+        if wrapping.picture and found.is_empty:
+            made.notes.append(f"{name}: the mask is empty, so there is no picture")
+        elif wrapping.picture:
+            made.results.append(
+                encode_picture(found, name, work.source, subject, wrapping, instance_number=number)
+            )
+        if segmentation is None and len(made.results) > before:
+            first = made.results[before]
+            made.results[before] = replace(first, notes=(*first.notes, *found.notes))
+    return made
 
 
-def _values(
-    parts: tuple[Part, ...], source: Source, subject: Subject, wrapping: Wrapping
-) -> tuple[list[Result], list[str]]:
+def _about(found: Segmented, readings: Sequence[Reading]) -> dict[int, list[Reading]]:
+    """The readings that are about segments with voxels, by Segment Number.
+
+    Rows of a table that name one structure more than once are about its parts, and stay a table.
+    """
+    about: dict[int, list[Reading]] = {}
+    rows: dict[tuple[str, str], set[int]] = {}
+    for reading in readings:
+        rows.setdefault((reading.output, reading.structure), set()).add(reading.row)
+    for reading in readings:
+        if reading.structure and len(rows[reading.output, reading.structure]) == 1:
+            label, anatomy = plain(reading.structure).casefold(), anatomy_of(reading.structure)
+            there = [one for one in found.segments if one.voxels]
+            same = [one for one in there if one.label.casefold() == label] or [
+                one for one in there if one.anatomy == anatomy and anatomy != ANY_TISSUE
+            ]
+            if len(same) == 1:
+                about.setdefault(same[0].number, []).append(reading)
+    return about
+
+
+def _values(work: Work) -> Made:
     from bridge.results.value_report import encode_values
 
-    if not wrapping.measurement_report:
-        return [], [f"{part.output.name}: no measurement report was asked for" for part in parts]
-    values = [(part.output, part.content) for part in parts if not isinstance(part.content, LabelMap)]
-    report, notes = encode_values(values, subject, wrapping, instance_number=_AFTER_MASKS)
-    return ([report] if report else []), list(notes)
-
-
-ENCODERS: dict[OutputKind, Encoder] = {OutputKind.MASK: _masks, OutputKind.VALUE: _values}
-
-
-def _by_kind(parts: Iterable[Part]) -> list[tuple[OutputKind, tuple[Part, ...]]]:
-    ordered = sorted(parts, key=lambda part: part.output.name)
-    return [
-        (kind, chosen)
-        for kind in OutputKind
-        if (chosen := tuple(part for part in ordered if part.output.kind is kind))
+    names = {part.output.name for part in work.parts}
+    mine = [reading for reading in work.readings if reading.output in names]
+    if not mine:
+        return Made(notes=list(work.said))
+    notes = [
+        *work.said,
+        *(
+            f"{one.name}: no segment {one.structure} is there: it stands in the report of values"
+            for one in mine
+            if one.structure
+        ),
     ]
+    report = encode_values(mine, notes, work.subject, work.wrapping, instance_number=_AFTER_MASKS)
+    return Made(results=[report], placed=mine)
+
+
+def _tables(work: Work) -> Made:
+    from bridge.results.value_report import encode_values
+
+    made = Made(notes=list(work.said))
+    for number, part in enumerate(work.parts, start=_AFTER_MASKS + 1):
+        name = part.output.name
+        if mine := [reading for reading in work.readings if reading.output == name]:
+            report = encode_values(
+                mine, (), work.subject, work.wrapping, output_name=name, instance_number=number
+            )
+            made.results.append(report)
+    return made
+
+
+def _heat_maps(work: Work) -> Made:
+    from bridge.results.heat_map import encode_fractional, encode_parametric_map
+
+    as_map = work.wrapping.heat_maps is HeatMaps.PARAMETRIC_MAP
+    encoder = encode_parametric_map if as_map else encode_fractional
+    return Made(
+        results=[
+            encoder(part.content, part.output, work.subject, work.wrapping, instance_number=number)
+            for number, part in enumerate(work.parts, start=1)
+            if isinstance(part.content, HeatMap)
+        ]
+    )
+
+
+def _documents(work: Work) -> Made:
+    from bridge.results.document import encode_document, why_not
+
+    made = Made()
+    for number, part in enumerate(work.parts, start=1):
+        if not isinstance(part.content, Document):
+            continue
+        if why := why_not(part.content):
+            made.notes.append(f"{part.output.name}: {why}: it stays with the job")
+            continue
+        made.results.append(
+            encode_document(part.content, part.output, work.subject, work.wrapping, instance_number=number)
+        )
+    return made
+
+
+Encoder = Callable[[Work], Made]
+
+ENCODERS: dict[Use, Encoder] = {
+    Use.MASK: _masks,
+    Use.VALUES: _values,
+    Use.TABLE: _tables,
+    Use.HEAT_MAP: _heat_maps,
+    Use.DOCUMENT: _documents,
+}
+"""In the order of the results."""

@@ -1,11 +1,13 @@
 """The grid of a mask against the grid of its source, in millimetres.
 
-Only re-ordering of axes is done here: the same voxels, addressed another way. Which slice is which follows from
+The same voxels in another order are re-ordered; a grid of its own is resampled. Which slice is which follows from
 positions in space, never from an index or a file order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -13,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.errors import Refused
+from bridge.results.interpolate import interpolated
+from bridge.results.resample import resampled
 from bridge.volumes.volume import FloatArray, Geometry
 
 TOLERANCE_MM = 1e-3
@@ -21,34 +25,86 @@ TOLERANCE_MM = 1e-3
 _AXES = ("slice", "row", "column")
 
 
-def on_source_grid(
-    array: NDArray[Any], affine_lps: FloatArray, geometry: Geometry
-) -> tuple[NDArray[Any], str]:
-    """The mask in the order of the source's voxels, and how it was re-ordered ("" when it was not).
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Placed:
+    """A mask in the order of the source's voxels."""
+
+    array: NDArray[Any]
+    """(slices, rows, columns) of the source."""
+    how: str = ""
+    """What was done to bring it there, in words; "" when nothing was."""
+    resampled: bool = False
+    """Its voxels were others than the source's."""
+
+
+def on_source_grid(array: NDArray[Any], affine_lps: FloatArray, geometry: Geometry) -> Placed:
+    """The mask in the order of the source's voxels, and what was done to bring it there.
 
     Args:
         array: (slices, rows, columns) of the mask's own grid.
         affine_lps: (4, 4), homogeneous index of `array` -> LPS mm.
         geometry: the source's.
     Returns:
-        A view of `array` with the shape of `geometry`.
+        A view of `array` where it has the source's voxels, a new array where it was resampled.
     Raises:
-        Refused: RES-010 not three axes or a broken affine; RES-011 another grid.
+        Refused: RES-010, not three axes, or an affine that is broken or flat; RES-012, RES-013, another place.
     """
     affine = np.asarray(affine_lps, dtype=np.float64)
+    same = _same_voxels(array, affine, geometry)
+    if same is not None:
+        return same
+    found = resampled(array, affine, geometry)
+    how = f"resampled by nearest neighbour {_from_to(array, affine, geometry)}"
+    if found.covered < 1:
+        how += f"; {100 * (1 - found.covered):.3g}% of the source's voxels are outside the mask's grid"
+    if found.outside:
+        how += f"; {found.outside} marked voxels lie outside the source"
+    return Placed(array=found.array, how=how, resampled=True)
+
+
+def values_on_source_grid(array: NDArray[Any], affine_lps: FloatArray, geometry: Geometry) -> Placed:
+    """The numbers of a heat map at the source's voxels, and what was done to bring them there.
+
+    Arguments as of `on_source_grid`; on another grid, numbers are interpolated and become float32.
+
+    Raises:
+        Refused: RES-010, not three axes, or an affine that is broken or flat; RES-012, another place; RES-073, a map
+            that covers a part of the source and in which 0 is no number, so that nothing can stand for the rest.
+    """
+    affine = np.asarray(affine_lps, dtype=np.float64)
+    same = _same_voxels(array, affine, geometry)
+    if same is not None:
+        return same
+    found = interpolated(array, affine, geometry)
+    how = f"interpolated {_from_to(array, affine, geometry)}"
+    if found.covered < 1:
+        outside = 100 * (1 - found.covered)
+        low, high = float(array.min()), float(array.max())
+        if not low <= 0 <= high:
+            raise Refused(
+                "RES-073",
+                f"a heat map from {low:g} to {high:g} that leaves out {outside:.3g}% of the source",
+                "a heat map on all of the source, or one in which 0 is nothing",
+                'Use a version of the algorithm that answers on the grid of its input, or heat_map = "off"',
+                numbers={"outside_percent": outside, "minimum": low, "maximum": high},
+            )
+        how += f"; {outside:.3g}% of the source's voxels are outside the map's grid and 0"
+    return Placed(array=found.array, how=how, resampled=True)
+
+
+def _same_voxels(array: NDArray[Any], affine: FloatArray, geometry: Geometry) -> Placed | None:
+    """Without any other voxels, where that can be. Raises Refused: RES-010."""
     if array.ndim != 3 or affine.shape != (4, 4) or not np.isfinite(affine).all():
-        raise Refused(
-            "RES-010",
-            f"a mask with {array.ndim} axes and an affine of shape {affine.shape}",
-            "three axes and a finite (4, 4) affine",
-        )
+        raise _no_grid(array, affine)
     source = geometry.affine_lps
     if array.shape == geometry.shape and _distance_mm(affine, source, geometry.shape) <= TOLERANCE_MM:
-        return array, ""
+        return Placed(array=array)
     reordered = _reordered(array, affine, source, geometry.shape)
     if reordered is not None:
-        return reordered
-    raise _another_grid(array, affine, geometry)
+        return Placed(array=reordered[0], how=f"re-ordered: {reordered[1]}")
+    if np.linalg.matrix_rank(affine[:3, :3]) < 3:
+        raise _no_grid(array, affine)
+    return None
 
 
 def _reordered(
@@ -86,26 +142,22 @@ def _distance_mm(one: FloatArray, other: FloatArray, shape: tuple[int, ...]) -> 
     return float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
 
 
-def _another_grid(array: NDArray[Any], affine: FloatArray, geometry: Geometry) -> Refused:
+def _from_to(array: NDArray[Any], affine: FloatArray, geometry: Geometry) -> str:
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    same_shape = array.shape == geometry.shape
-    numbers: dict[str, float | int | str] = {
-        "mask_shape": "x".join(map(str, array.shape)),
-        "source_shape": "x".join(map(str, geometry.shape)),
-        "mask_spacing_mm": "x".join(f"{step:.4g}" for step in spacing),
-        "source_spacing_mm": "x".join(f"{step:.4g}" for step in geometry.spacing_mm),
-        "origin_distance_mm": round(
-            float(np.linalg.norm(affine[:3, 3] - np.asarray(geometry.origin_lps))), 4
-        ),
-    }
-    if same_shape:
-        numbers["largest_distance_mm"] = round(_distance_mm(affine, geometry.affine_lps, geometry.shape), 4)
-    off = f", up to {numbers['largest_distance_mm']} mm away from it" if same_shape else ""
+    return (
+        f"from {_times(array.shape)} voxels of {_times(spacing, '.4g')} mm "
+        f"to {_times(geometry.shape)} of {_times(geometry.spacing_mm, '.4g')} mm"
+    )
+
+
+def _times(numbers: Iterable[float], form: str = "") -> str:
+    return "x".join(format(number, form) for number in numbers)
+
+
+def _no_grid(array: NDArray[Any], affine: FloatArray) -> Refused:
     return Refused(
-        "RES-011",
-        f"a mask of {numbers['mask_shape']} voxels of {numbers['mask_spacing_mm']} mm{off}",
-        f"the grid of its source: {numbers['source_shape']} voxels of {numbers['source_spacing_mm']} mm, "
-        f"within {TOLERANCE_MM} mm",
-        "Use a version of the algorithm that answers on the grid of its input",
-        numbers=numbers,
+        "RES-010",
+        f"a volume with {array.ndim} axes and an affine of shape {affine.shape}",
+        "three axes and a finite (4, 4) affine that spans space",
+        "Look whether the file is a volume at all",
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,9 +12,9 @@ from numpy.typing import NDArray
 from bridge.dicom import codes
 from bridge.dicom.codes import Quantity
 from bridge.results.measure import Measurement, measure
-from bridge.results.report import Draft, measurement, report
+from bridge.results.readings import Number, Reading
+from bridge.results.report import Draft, concepts_of, items_of, measurement, report, site_of
 from bridge.results.result import Result, Wrapping
-from bridge.results.segmentation import SOP_CLASS_UID as SEGMENTATION_STORAGE
 from bridge.results.segmentation import Subject, coded, tracking
 from bridge.results.segments import Segment, Segmented
 
@@ -26,53 +28,65 @@ _INTENSITY: dict[tuple[str, str], Quantity] = {
 """What the numbers of an image are, by Modality and units. Others are not measured: no code would be true."""
 
 
-def encode_measurements(
-    found: Segmented,
-    output_name: str,
-    values: NDArray[Any],
-    subject: Subject,
-    wrapping: Wrapping,
-    segmentation: Result | None,
-    *,
-    instance_number: int,
-) -> Result | None:
-    """The report on the segments of one mask; None for an empty mask, of which there is nothing to measure.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """What a report on segments is made of."""
 
-    Args:
-        values: (slices, rows, columns), numbers of the source on the grid of `found`.
-        segmentation: the object that holds the segments; without one the groups name no region.
-    """
+    found: Segmented
+    output_name: str
+    values: NDArray[Any]
+    """(slices, rows, columns), numbers of the source on the grid of `found`."""
+    segmentation: Result | None
+    """The object that holds the segments; without one the groups name no region."""
+    readings: Mapping[int, Sequence[Reading]] = field(default_factory=dict)
+    """What the algorithm itself says of a segment, by Segment Number; only of segments with voxels."""
+
+
+def encode_measurements(
+    measured: Measured, subject: Subject, wrapping: Wrapping, *, instance_number: int
+) -> Result | None:
+    """The report on the segments of one mask; None for an empty mask, of which there is nothing to measure."""
+    found, volume = measured.found, subject.volume
     if found.is_empty:
         return None
-    volume = subject.volume
     intensity = _INTENSITY.get((volume.modality, volume.units))
-    measured = measure(found.numbers, values, len(found.segments), volume.geometry.voxel_ml)
+    numbers = measure(found.numbers, measured.values, len(found.segments), volume.geometry.voxel_ml)
     groups = [
-        _segment_group(segment, numbers, output_name, intensity, subject, wrapping, segmentation)
-        for segment, numbers in zip(found.segments, measured, strict=True)
-        if numbers.voxels
+        _segment_group(segment, one, intensity, measured, subject, wrapping)
+        for segment, one in zip(found.segments, numbers, strict=True)
+        if one.voxels
     ]
     notes = []
     if intensity is None:
         meaning = volume.units or "no stated unit"
         notes.append(f"numbers of {volume.modality} in {meaning} are not measured: only volumes are reported")
-    if segmentation is None:
+    if measured.segmentation is None:
         notes.append("no segmentation was asked for: the groups name no region")
-    draft = Draft(output_name=output_name, groups=groups, segmentation=segmentation, notes=notes)
+    said = [reading for readings in measured.readings.values() for reading in readings]
+    notes += [
+        f"{one.name}: the algorithm's own volume stands beside the measured one"
+        for one in said
+        if _is_volume(one)
+    ]
+    draft = Draft(
+        output_name=measured.output_name,
+        groups=groups,
+        concepts=[*concepts_of(said), *(one.anatomy.type for one in found.segments if one.voxels)],
+        segmentation=measured.segmentation,
+        notes=notes,
+    )
     return report(draft, subject, wrapping, instance_number=instance_number)
 
 
 def _segment_group(
     segment: Segment,
     numbers: Measurement,
-    output_name: str,
     intensity: Quantity | None,
+    measured: Measured,
     subject: Subject,
     wrapping: Wrapping,
-    segmentation: Result | None,
 ) -> Any:
     from highdicom.sr import (
-        FindingSite,
         MeasurementsAndQualitativeEvaluations,
         ReferencedSegment,
         SourceSeriesForSegmentation,
@@ -80,7 +94,7 @@ def _segment_group(
         VolumetricROIMeasurementsAndQualitativeEvaluations,
     )
 
-    uid, identifier = tracking(wrapping, output_name, segment)
+    uid, identifier = tracking(wrapping, measured.output_name, segment)
     measurements = [measurement(codes.VOLUME, _rounded(numbers.volume_ml), wrapping)]
     if intensity is not None:
         measurements += [
@@ -93,30 +107,31 @@ def _segment_group(
             )
             if math.isfinite(value)
         ]
-    anatomy = segment.anatomy
-    site = (
-        FindingSite(
-            anatomic_location=coded(anatomy.type), laterality=coded(anatomy.side) if anatomy.side else None
-        )
-        if anatomy.is_structure
-        else None
-    )
+    given, verdicts = items_of(measured.readings.get(segment.number, ()), wrapping)
+    site = site_of(segment.anatomy)
     common = {
         "tracking_identifier": TrackingIdentifier(uid=uid, identifier=identifier),
-        "finding_type": coded(anatomy.type),
+        "finding_type": coded(segment.anatomy.type),
         "finding_sites": [site] if site else None,
-        "measurements": measurements,
+        "measurements": [*measurements, *given],
+        "qualitative_evaluations": verdicts or None,
     }
-    if segmentation is None:
+    if measured.segmentation is None:
         return MeasurementsAndQualitativeEvaluations(**common)
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         referenced_segment=ReferencedSegment(
-            sop_class_uid=SEGMENTATION_STORAGE,
-            sop_instance_uid=segmentation.sop_instance_uid,
+            sop_class_uid=measured.segmentation.sop_class_uid,
+            sop_instance_uid=measured.segmentation.sop_instance_uid,
             segment_number=segment.number,
             source_series=SourceSeriesForSegmentation(subject.volume.series_instance_uid),
         ),
         **common,
+    )
+
+
+def _is_volume(reading: Reading) -> bool:
+    return (
+        isinstance(reading.says, Number) and reading.says.quantity.concept.code == codes.VOLUME.concept.code
     )
 
 

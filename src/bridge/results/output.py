@@ -43,4 +43,12 @@ class Output:
     size_bytes: int | None = None
     sha256: str | None = None
     presence: Presence = Presence.HERE
+    reason: str = ""
+    """Why it is not here."""
     labels: tuple[Label, ...] = ()
+    word: str = ""
+    """The platform's own word for its kind, for example `Heat Map`."""
+    title: str = ""
+    """What the platform calls it where people read."""
+    path: str = ""
+    """Where the algorithm laid it, relative: a folder for images, a file name for the rest."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridge.dicom.charsets import encoded_value, encodings_of, item_of
-from bridge.dicom.headers import number
+from bridge.dicom.headers import number, text
+from bridge.dicom.values import is_valid
 from bridge.errors import Refused
 from bridge.volumes.volume import Geometry, Plane, Volume
 
@@ -30,6 +31,23 @@ _EMPTY = (
     "ReferringPhysicianName",
 )
 _PATIENT_ID_TAG = 0x00100020
+_UNPAIRED = frozenset(
+    {
+        "ABDOMEN",
+        "BRAIN",
+        "CHEST",
+        "CSPINE",
+        "HEAD",
+        "HEART",
+        "LIVER",
+        "LSPINE",
+        "NECK",
+        "PELVIS",
+        "SKULL",
+        "TSPINE",
+    }
+)
+"""Body parts of which there is one (PS3.16 annex L): there a Laterality is out of place."""
 
 
 def planes_in_space(volume: Volume) -> tuple[Plane, ...]:
@@ -113,11 +131,44 @@ def images_of(planes: tuple[Plane, ...], volume: Volume, context: Dataset) -> li
     if multi_frame:
         _add_functional_groups(images[0], planes, volume.geometry)
     else:
+        same = _orientation(volume.geometry)
+        same.update(_measures(volume.geometry, planes))
         for image, plane in zip(images, planes, strict=True):
-            image.update(_orientation(volume.geometry))
-            image.update(_measures(volume.geometry, planes))
+            image.update(same)
             image.update(_position(plane))
     return images
+
+
+def body_part_of(planes: tuple[Plane, ...]) -> Dataset:
+    """Body Part Examined, where the source has a legal one, and Laterality for what is an image of its own.
+
+    Laterality is Type 2C, wanted for one of a pair (PS3.3 C.7.3.1): what the source does not say is empty.
+    """
+    from pydicom.dataset import Dataset
+
+    header = planes[0].instance.header
+    item = Dataset()
+    part = text(header, "BodyPartExamined") or ""
+    if part and is_valid("BodyPartExamined", "CS", "1", part):
+        item.BodyPartExamined = part
+    side = text(header, "Laterality") or text(header, "ImageLaterality") or ""
+    if side in ("L", "R") or item.get("BodyPartExamined") not in _UNPAIRED:
+        item.Laterality = side if side in ("L", "R") else ""
+    return item
+
+
+def restore_frame_numbers(data_set: Dataset, planes: tuple[Plane, ...]) -> None:
+    """Frames of a multi-frame source were numbered 1..n for the library: write the source's own."""
+    # Frames of several segments on one plane share the item that refers to it.
+    references = {
+        id(image): image
+        for frame in data_set.PerFrameFunctionalGroupsSequence
+        for derivation in frame.get("DerivationImageSequence", ())
+        for image in derivation.SourceImageSequence
+        if "ReferencedFrameNumber" in image
+    }
+    for image in references.values():
+        image.ReferencedFrameNumber = planes[int(image.ReferencedFrameNumber) - 1].frame
 
 
 def thickness_mm(planes: tuple[Plane, ...]) -> float | None:
@@ -191,7 +242,7 @@ def _measures(geometry: Geometry, planes: tuple[Plane, ...]) -> Dataset:
 
 
 def _add_functional_groups(image: Dataset, planes: tuple[Plane, ...], geometry: Geometry) -> None:
-    """Frames 1..n stand for the planes; `segmentation` puts the true frame numbers back."""
+    """Frames 1..n stand for the planes; `restore_frame_numbers` puts the true ones back."""
     from pydicom.dataset import Dataset
 
     shared = Dataset()

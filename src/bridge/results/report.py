@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge.dicom import codes
 from bridge.dicom.charsets import plain
-from bridge.dicom.codes import Concept, Quantity
+from bridge.dicom.codes import Anatomy, Concept, Quantity
+from bridge.dicom.equipment import MANUFACTURER, MODEL
 from bridge.errors import Refused
 from bridge.results import envelope
 from bridge.results.planes import decimal, instances_of
+from bridge.results.readings import Coded, Number, Reading
 from bridge.results.result import Result, Wrapping
 from bridge.results.segmentation import Subject, coded
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.88.34"
 KIND = "SR"
+_LARGEST_WHOLE = 10**15
+"""A Decimal String has 16 characters; a larger whole number is written as a float."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,7 +31,8 @@ class Draft:
     """What makes one report differ from another."""
 
     output_name: str
-    variant: str = ""
+    part: str = ""
+    """Tells it from another report on the same output."""
     groups: Sequence[Any]
     """Measurement groups, all of one template: a validator takes each for the kind of its neighbours."""
     concepts: Sequence[Concept] = ()
@@ -44,7 +49,9 @@ def report(draft: Draft, subject: Subject, wrapping: Wrapping, *, instance_numbe
     """
     from highdicom.sr import Comprehensive3DSR, MeasurementReport
 
-    sop_instance_uid = envelope.uid_of(wrapping, KIND, draft.output_name, draft.variant)
+    # A report that names segments names those of its own variant; any other is one object for all of them.
+    masks = draft.segmentation is not None
+    sop_instance_uid = envelope.uid_of(wrapping, KIND, draft.output_name, draft.part, masks=masks)
     evidence = instances_of(subject.planes, subject.volume)
     if draft.segmentation is not None:
         evidence.append(_reference(draft.segmentation, subject))
@@ -61,7 +68,7 @@ def report(draft: Draft, subject: Subject, wrapping: Wrapping, *, instance_numbe
             is_complete=True,
             is_final=False,
             is_verified=False,
-            **envelope.identity(wrapping, KIND, instance_number),
+            **envelope.identity(wrapping, KIND, instance_number, masks=masks),
         )
     except Exception:  # noqa: BLE001 - the library raises many kinds, and their texts quote values
         raise Refused(
@@ -80,6 +87,7 @@ def report(draft: Draft, subject: Subject, wrapping: Wrapping, *, instance_numbe
         sop_instance_uid=sop_instance_uid,
         series_instance_uid=str(data_set.SeriesInstanceUID),
         data=envelope.seal(data_set, subject.context, wrapping),
+        variant=envelope.variant_of(wrapping, masks=masks),
         notes=tuple(draft.notes),
     )
 
@@ -105,6 +113,47 @@ def measurement(
     return item
 
 
+def items_of(readings: Sequence[Reading], wrapping: Wrapping) -> tuple[list[Any], list[Any]]:
+    """The measurements and the qualitative evaluations of a group, from what the algorithm gave as values."""
+    from highdicom.sr import QualitativeEvaluation
+
+    numbers, verdicts = [], []
+    for reading in readings:
+        match reading.says:
+            case Number(quantity=quantity, value=value):
+                numbers.append(measurement(quantity, _as_given(value), wrapping))
+            case Coded(concept=concept, answer=answer):
+                verdicts.append(QualitativeEvaluation(name=coded(concept), value=coded(answer)))
+    return numbers, verdicts
+
+
+def concepts_of(readings: Iterable[Reading]) -> list[Concept]:
+    """Every concept in the readings; those of a private scheme have to be explained in the document."""
+    found = []
+    for reading in readings:
+        match reading.says:
+            case Number(quantity=quantity):
+                found += [quantity.concept, quantity.unit]
+            case Coded(concept=concept, answer=answer):
+                found += [concept, answer]
+    return found
+
+
+def site_of(anatomy: Anatomy) -> Any:
+    """The finding site of a structure of the body; None for a lesion or for anything at all."""
+    from highdicom.sr import FindingSite
+
+    if not anatomy.is_structure:
+        return None
+    return FindingSite(
+        anatomic_location=coded(anatomy.type), laterality=coded(anatomy.side) if anatomy.side else None
+    )
+
+
+def _as_given(value: int | float) -> int | float:
+    return value if isinstance(value, float) or abs(value) < _LARGEST_WHOLE else float(value)
+
+
 def _observer(wrapping: Wrapping) -> Any:
     from highdicom.sr import DeviceObserverIdentifyingAttributes, ObservationContext, ObserverContext
     from pydicom.sr.codedict import codes as standard
@@ -114,9 +163,9 @@ def _observer(wrapping: Wrapping) -> Any:
             observer_type=standard.DCM.Device,
             observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
                 uid=wrapping.device_uid,
-                name=envelope.MANUFACTURER,
-                manufacturer_name=envelope.MANUFACTURER,
-                model_name=envelope.MODEL,
+                name=MANUFACTURER,
+                manufacturer_name=MANUFACTURER,
+                model_name=MODEL,
                 serial_number=wrapping.device_uid,
             ),
         )

@@ -1,8 +1,9 @@
-"""A mask becomes a binary Segmentation (PS3.3 A.51) on the grid of its source."""
+"""A mask becomes a Segmentation (PS3.3 A.51) on the grid of its source: one bit for each segment, or a label map."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +13,21 @@ from bridge.dicom.charsets import plain
 from bridge.dicom.codes import ARTIFICIAL_INTELLIGENCE, Concept
 from bridge.dicom.uids import keyed_uid
 from bridge.errors import Refused
-from bridge.results import colours, envelope
+from bridge.results import envelope
+from bridge.results.frames import sketch_of, spread
 from bridge.results.grid import on_source_grid
-from bridge.results.planes import images_of, thickness_mm
-from bridge.results.result import LabelMap, Result, Wrapping
+from bridge.results.planes import images_of, restore_frame_numbers, thickness_mm
+from bridge.results.result import Form, LabelMap, LabelMeaning, Result, Wrapping
 from bridge.results.segments import Segment, Segmented, segmented
 from bridge.volumes.volume import Plane, Volume
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.66.4"
+SOP_CLASS_UIDS = {
+    Form.BINARY: "1.2.840.10008.5.1.4.1.1.66.4",
+    Form.LABELMAP: "1.2.840.10008.5.1.4.1.1.66.7",
+}
 KIND = "SEG"
 _FEWEST_PIXELS = 8
 """Below this several frames share a byte, and the library (0.28.2) mixes them up."""
@@ -39,19 +44,21 @@ class Subject:
     """Patient, study and image identity of the first plane."""
 
 
-def segments_of(mask: LabelMap, output_name: str, subject: Subject) -> Segmented:
+def segments_of(
+    mask: LabelMap, output_name: str, subject: Subject, meanings: Mapping[int, LabelMeaning] | None = None
+) -> Segmented:
     """The mask in the order of the source's voxels, with segments numbered and named.
+
+    `meanings`: what the rule knows of the label values; it knows better than the platform.
 
     Raises:
         Refused: RES-01x the grid, RES-02x the values.
     """
-    array, how = on_source_grid(mask.array, mask.affine_lps, subject.volume.geometry)
-    found = segmented(array, mask.labels, output_name)
-    if not how:
+    placed = on_source_grid(mask.array, mask.affine_lps, subject.volume.geometry)
+    found = segmented(placed.array, mask.labels, output_name, meanings)
+    if not placed.how:
         return found
-    return Segmented(
-        numbers=found.numbers, segments=found.segments, notes=(f"mask re-ordered: {how}", *found.notes)
-    )
+    return replace(found, resampled=placed.resampled, notes=(f"mask {placed.how}", *found.notes))
 
 
 def encode_segmentation(
@@ -59,30 +66,17 @@ def encode_segmentation(
 ) -> Result:
     """The Segmentation of one mask.
 
-    Frames without voxels are left out. A mask without any voxel keeps one empty frame for each segment, on the first
-    plane, because an image without frames does not exist.
+    Frames without voxels are left out, unless the variant wants them. A mask without any voxel keeps one empty frame
+    (for each segment, where it is binary) on the first plane, because an image without frames does not exist.
 
     Raises:
         Refused: RES-032 to RES-035 a source that cannot be referred to or is no picture; RES-040 an illegal value;
             RES-050 the builder does not take the source.
     """
-    _, rows, columns = subject.volume.geometry.shape
-    if rows * columns < _FEWEST_PIXELS:
-        raise Refused(
-            "RES-035",
-            f"a source of {rows} x {columns} pixels",
-            f"at least {_FEWEST_PIXELS} pixels",
-            "Choose another series for this rule",
-            numbers={"rows": rows, "columns": columns},
-        )
-    sop_instance_uid = envelope.uid_of(wrapping, KIND, output_name)
-    data_set = _build(found, output_name, subject, wrapping, sop_instance_uid, instance_number)
-    _restore_frame_numbers(data_set, subject)
-    _pad(data_set)
-    if "PositionReferenceIndicator" in subject.context:
-        data_set["PositionReferenceIndicator"] = subject.context["PositionReferenceIndicator"]
-    # Type 2; the library leaves it out when there is nobody to name.
-    data_set.ContentCreatorName = ""
+    sop_instance_uid = envelope.uid_of(wrapping, KIND, output_name, masks=True)
+    data_set, tail = _build(found, output_name, subject, wrapping, sop_instance_uid, instance_number)
+    if schemes := envelope.scheme_items(*(segment.anatomy.type for segment in found.segments)):
+        data_set.CodingSchemeIdentificationSequence = schemes
     notes = list(found.notes)
     if found.is_empty:
         notes.append("the mask is empty: no voxel belongs to any segment")
@@ -91,17 +85,20 @@ def encode_segmentation(
     return Result(
         kind=KIND,
         output_name=output_name,
-        sop_class_uid=SOP_CLASS_UID,
+        sop_class_uid=SOP_CLASS_UIDS[wrapping.variant.form],
         sop_instance_uid=sop_instance_uid,
         series_instance_uid=str(data_set.SeriesInstanceUID),
-        data=envelope.seal(data_set, subject.context, wrapping),
+        data=envelope.seal(data_set, subject.context, wrapping, tail),
+        variant=envelope.variant_of(wrapping, masks=True),
         notes=tuple(notes),
     )
 
 
 def tracking(wrapping: Wrapping, output_name: str, segment: Segment) -> tuple[str, str]:
     """Tracking UID and Tracking ID that tie a segment to its measurements."""
-    uid = keyed_uid(wrapping.key, "tracking", wrapping.job, output_name, str(segment.value))
+    uid = keyed_uid(
+        wrapping.key, "tracking", wrapping.job, output_name, str(segment.value), root=wrapping.uid_root
+    )
     return uid, plain(f"{output_name}/{segment.value}/{segment.label}")
 
 
@@ -112,34 +109,85 @@ def _build(
     wrapping: Wrapping,
     sop_instance_uid: str,
     instance_number: int,
+) -> tuple[Dataset, Iterable[bytes]]:
+    """The object without its frames, and these; an empty mask is a few pixels of the library's and whole."""
+    variant = wrapping.variant
+    numbers = found.numbers
+    if not found.is_empty:
+        numbers = sketch_of(numbers, empty_frames=variant.empty_frames)
+    by = "resampled" if found.resampled else f"by {wrapping.algorithm}"
+    data_set = build(
+        numbers,
+        [describe(segment, output_name, wrapping) for segment in found.segments],
+        subject,
+        empty_frames=variant.empty_frames and found.is_empty,
+        segmentation_type=variant.form.name,
+        sop_instance_uid=sop_instance_uid,
+        content_label="SEGMENTATION",
+        content_description=plain(f"{len(found.segments)} segments {by}, {envelope.NOT_VERIFIED}"),
+        **envelope.identity(wrapping, KIND, instance_number, masks=True),
+    )
+    if found.is_empty:
+        _pad(data_set)
+        return data_set, ()
+    tail = spread(
+        data_set,
+        found.numbers,
+        [plane.position_lps for plane in subject.planes],
+        len(found.segments),
+        labels=variant.form is Form.LABELMAP,
+        empty_frames=variant.empty_frames,
+    )
+    return data_set, tail
+
+
+def build(
+    pixels: NDArray[Any], descriptions: list[Any], subject: Subject, *, empty_frames: bool = False, **how: Any
 ) -> Dataset:
+    """The library's Segmentation of pixels on the planes of the source, with what it leaves out put in.
+
+    Args:
+        pixels: (slices, rows, columns).
+        empty_frames: write slices without voxels too; else only the first, and only where all are without.
+        how: further arguments of the library.
+    Raises:
+        Refused: RES-032 to RES-035 a source that cannot be referred to or is no picture; RES-050 the builder does not
+            take it.
+    """
     from highdicom.content import PlanePositionSequence
     from highdicom.enum import CoordinateSystemNames
     from highdicom.seg import Segmentation
 
+    _, rows, columns = subject.volume.geometry.shape
+    if rows * columns < _FEWEST_PIXELS:
+        raise Refused(
+            "RES-035",
+            f"a source of {rows} x {columns} pixels",
+            f"at least {_FEWEST_PIXELS} pixels",
+            "Choose another series for this rule",
+            numbers={"rows": rows, "columns": columns},
+        )
     images = images_of(subject.planes, subject.volume, subject.context)
-    numbers: NDArray[Any] = found.numbers
+    for image in images:
+        # Those of a sketch, where the frames are spread over the mask afterwards.
+        image.Rows, image.Columns = pixels.shape[1:]
+    is_empty = not pixels.any()
     positions = None
-    if found.is_empty:
-        numbers = np.zeros((1, *numbers.shape[1:]), dtype=numbers.dtype)
+    if is_empty and not empty_frames:
+        pixels = pixels[:1]
         positions = [
             PlanePositionSequence(
                 coordinate_system=CoordinateSystemNames.PATIENT, image_position=subject.planes[0].position_lps
             )
         ]
-    description = f"{len(found.segments)} segments by {wrapping.algorithm}, {envelope.NOT_VERIFIED}"
     try:
         built: Dataset = Segmentation(
             source_images=images,
-            pixel_array=np.ascontiguousarray(numbers),
-            segmentation_type="BINARY",
-            segment_descriptions=[_description(segment, output_name, wrapping) for segment in found.segments],
-            sop_instance_uid=sop_instance_uid,
+            pixel_array=np.ascontiguousarray(pixels),
+            segment_descriptions=descriptions,
             plane_positions=positions,
-            omit_empty_frames=not found.is_empty,
-            content_label="SEGMENTATION",
-            content_description=plain(description),
-            **envelope.identity(wrapping, KIND, instance_number),
+            omit_empty_frames=not (is_empty or empty_frames),
+            **how,
         )
     except Exception:  # noqa: BLE001 - the library raises many kinds, and their texts quote values
         raise Refused(
@@ -147,12 +195,18 @@ def _build(
             "a source that the builder of segmentations does not take",
             "images in space of a known kind",
             "Keep this series as a test case and report it",
-            numbers={"planes": len(subject.planes), "segments": len(found.segments)},
+            numbers={"planes": len(subject.planes), "segments": len(descriptions)},
         ) from None
+    restore_frame_numbers(built, subject.planes)
+    if "PositionReferenceIndicator" in subject.context:
+        built["PositionReferenceIndicator"] = subject.context["PositionReferenceIndicator"]
+    # Type 2; the library leaves it out when there is nobody to name.
+    built.ContentCreatorName = ""
     return built
 
 
-def _description(segment: Segment, output_name: str, wrapping: Wrapping) -> Any:
+def describe(segment: Segment, output_name: str, wrapping: Wrapping) -> Any:
+    """The item of the Segment Sequence for a segment, with algorithm, code, colour and tracking identifier."""
     from highdicom import AlgorithmIdentificationSequence
     from highdicom.color import CIELabColor
     from highdicom.seg import SegmentDescription
@@ -172,7 +226,7 @@ def _description(segment: Segment, output_name: str, wrapping: Wrapping) -> Any:
         ),
         tracking_uid=tracking_uid,
         tracking_id=tracking_id,
-        display_color=CIELabColor.from_rgb(*colours.colour_of(segment.anatomy, segment.number)),
+        display_color=CIELabColor.from_rgb(*segment.rgb),
     )
     if segment.anatomy.side is not None:
         kind = description.SegmentedPropertyTypeCodeSequence[0]
@@ -199,22 +253,8 @@ def coded(concept: Concept) -> Any:
     return CodedConcept(value=concept.code, scheme_designator=concept.scheme, meaning=concept.meaning)
 
 
-def _restore_frame_numbers(data_set: Dataset, subject: Subject) -> None:
-    """Frames of a multi-frame source were numbered 1..n for the library: write the source's own."""
-    # Frames of several segments on one plane share the item that refers to it.
-    references = {
-        id(image): image
-        for frame in data_set.PerFrameFunctionalGroupsSequence
-        for derivation in frame.get("DerivationImageSequence", ())
-        for image in derivation.SourceImageSequence
-        if "ReferencedFrameNumber" in image
-    }
-    for image in references.values():
-        image.ReferencedFrameNumber = subject.planes[int(image.ReferencedFrameNumber) - 1].frame
-
-
 def _pad(data_set: Dataset) -> None:
     """An odd number of bytes ends with a NUL (PS3.5 8.1.1); the library writes a character."""
-    bits = int(data_set.NumberOfFrames) * data_set.Rows * data_set.Columns
+    bits = int(data_set.NumberOfFrames) * data_set.Rows * data_set.Columns * data_set.BitsAllocated
     data = data_set.PixelData[: (bits + 7) // 8]
     data_set.PixelData = data + bytes(len(data) % 2)

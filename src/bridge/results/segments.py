@@ -5,7 +5,7 @@ Segment Numbers of a binary segmentation are consecutive from 1 (PS3.3 C.8.20.2)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from bridge.dicom.charsets import plain
 from bridge.dicom.codes import ANY_TISSUE, Anatomy, anatomy_of
 from bridge.errors import Refused
+from bridge.results.colours import Rgb, colour_of
 from bridge.results.output import Label
+from bridge.results.result import LabelMeaning
 
 HIGHEST_VALUE = 65535
 MOST_SEGMENTS = 1000
@@ -33,6 +35,8 @@ class Segment:
     label: str
     """Segment Label: the algorithm's name for it, in ASCII, at most 64 characters."""
     anatomy: Anatomy
+    rgb: Rgb
+    """Recommended display colour."""
     voxels: int
 
 
@@ -44,24 +48,33 @@ class Segmented:
     """(slices, rows, columns), 0 is background."""
     segments: tuple[Segment, ...]
     notes: tuple[str, ...]
+    resampled: bool = False
+    """The mask had voxels of its own."""
 
     @property
     def is_empty(self) -> bool:
         return not any(segment.voxels for segment in self.segments)
 
 
-def segmented(mask: NDArray[Any], labels: tuple[Label, ...], output_name: str) -> Segmented:
+def segmented(
+    mask: NDArray[Any],
+    labels: tuple[Label, ...],
+    output_name: str,
+    meanings: Mapping[int, LabelMeaning] | None = None,
+) -> Segmented:
     """Number the segments: those described first to last by value, present or not, and those only present.
 
     Args:
         mask: (slices, rows, columns) of label values, any numeric type.
         labels: what the platform calls the values.
         output_name: names what has no name.
+        meanings: what the rule knows of label values; where it names one, the platform's name does not count.
     Raises:
         Refused: RES-020 values that are no whole numbers from 0 to 65535; RES-021 too many different ones; RES-022
             two names for one value.
     """
-    names = _names(labels)
+    meanings = meanings or {}
+    names = _names(labels) | {value: known.name for value, known in meanings.items()}
     counts = _counts(mask)
     present = [int(value) for value in np.flatnonzero(counts) if value]
     values = sorted({*present, *names}) or [1]
@@ -78,10 +91,18 @@ def segmented(mask: NDArray[Any], labels: tuple[Label, ...], output_name: str) -
     for number, value in enumerate(values, start=1):
         name = names.get(value) or _fallback(output_name, value, alone=len(values) == 1)
         label = plain(name) or f"label {value}"
-        anatomy = anatomy_of(name)
+        known = meanings.get(value)
+        anatomy = (known and known.anatomy) or anatomy_of(name)
         voxels = int(counts[value]) if value < len(counts) else 0
         segments.append(
-            Segment(number=number, value=value, label=label, anatomy=anatomy or ANY_TISSUE, voxels=voxels)
+            Segment(
+                number=number,
+                value=value,
+                label=label,
+                anatomy=anatomy or ANY_TISSUE,
+                rgb=(known and known.rgb) or colour_of(anatomy or ANY_TISSUE, number),
+                voxels=voxels,
+            )
         )
         if value != number:
             notes.append(f"label value {value} is segment {number} ({label})")
@@ -94,9 +115,12 @@ def segmented(mask: NDArray[Any], labels: tuple[Label, ...], output_name: str) -
     table = np.zeros(max(len(counts), values[-1] + 1), dtype=np.uint8 if len(values) < 256 else np.uint16)
     for segment in segments:
         table[segment.value] = segment.number
-    numbers = np.empty(mask.shape, dtype=table.dtype)
-    for k, plane in enumerate(_whole(mask)):
-        numbers[k] = table[plane]
+    if mask.dtype == table.dtype and np.array_equal(table[: len(counts)], np.arange(len(counts))):
+        numbers = mask  # as large as a study: not copied without need
+    else:
+        numbers = np.empty(mask.shape, dtype=table.dtype)
+        for k, plane in enumerate(_whole(mask)):
+            numbers[k] = table[plane]
     return Segmented(numbers=numbers, segments=tuple(segments), notes=tuple(notes))
 
 

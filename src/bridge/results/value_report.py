@@ -1,92 +1,60 @@
-"""Numbers and yes-or-no answers without a place become a report of their own (TID 1500 with TID 1501 groups).
+"""Values that belong to no segment become a report of their own (TID 1500 with TID 1501 groups, PS3.16).
 
-They belong to no segment, and in one document with groups of segments a validator takes them for such.
+In one document with groups of segments a validator takes them for such.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import groupby
 
-from bridge.dicom import codes
 from bridge.dicom.charsets import plain
-from bridge.dicom.codes import Concept, Quantity
+from bridge.dicom.codes import anatomy_of
 from bridge.results import envelope
-from bridge.results.output import Output
-from bridge.results.report import Draft, measurement, report
-from bridge.results.result import Json, Result, Wrapping
+from bridge.results.readings import Reading
+from bridge.results.report import Draft, concepts_of, items_of, report, site_of
+from bridge.results.result import Result, Wrapping
 from bridge.results.segmentation import Subject, coded
 
-VARIANT = "values"
-_LARGEST_WHOLE = 10**15
-"""A Decimal String has 16 characters; a larger whole number is written as a float."""
+PART = "values"
 
 
 def encode_values(
-    values: Sequence[tuple[Output, Json]], subject: Subject, wrapping: Wrapping, *, instance_number: int
-) -> tuple[Result | None, tuple[str, ...]]:
-    """The report on numbers and yes-or-no answers, and notes on what has no place in it.
+    readings: Sequence[Reading],
+    notes: Sequence[str],
+    subject: Subject,
+    wrapping: Wrapping,
+    *,
+    output_name: str = "",
+    instance_number: int,
+) -> Result:
+    """The report on numbers and coded answers: one group for those of the image, one for each row of a table.
 
-    None when nothing of `values` has a place. Texts, lists and structures stay with the job.
+    Args:
+        readings: at least one, those of a row side by side.
+        output_name: of the table; "" for single values, which name the report.
     """
-    from highdicom.sr import (
-        MeasurementsAndQualitativeEvaluations,
-        QualitativeEvaluation,
-        TrackingIdentifier,
-    )
+    from highdicom.sr import MeasurementsAndQualitativeEvaluations, TrackingIdentifier
 
-    numbers, verdicts, names, notes = [], [], [], []
-    concepts: list[Concept] = []
-    for output, value in values:
-        mapped = wrapping.quantities.get(output.name)
-        if mapped is None and not wrapping.private_codes:
-            notes.append(f"{output.name} has no configured concept: it stays with the job")
-            continue
-        quantity = mapped or Quantity(concept=_private(output.name), unit=codes.NO_UNITS)
-        if isinstance(value, bool):
-            answer = codes.YES if value else codes.NO
-            verdicts.append(QualitativeEvaluation(name=coded(quantity.concept), value=coded(answer)))
-        elif isinstance(value, (int, float)) and math.isfinite(value):
-            numbers.append(measurement(quantity, _as_given(value), wrapping))
-        else:
-            notes.append(f"{output.name}: a {_kind(value)} has no place in a measurement report")
-            continue
-        names.append(output.name)
-        concepts.append(quantity.concept)
-        if mapped is None:
-            notes.append(f"{output.name} has no configured concept: written with a private code")
-    if not names:
-        return None, tuple(notes)
-    name = ", ".join(sorted(names))
-    group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(
-            uid=envelope.uid_of(wrapping, "tracking", name, VARIANT),
-            identifier=plain(f"values of {wrapping.rule}"),
-        ),
-        measurements=numbers or None,
-        qualitative_evaluations=verdicts or None,
-    )
-    draft = Draft(output_name=name, variant=VARIANT, groups=[group], concepts=concepts, notes=notes)
-    return report(draft, subject, wrapping, instance_number=instance_number), ()
-
-
-def _private(slug: str) -> Concept:
-    return codes.private_code(slug, plain(slug.replace("-", " ").replace("_", " ")) or "value")
-
-
-def _as_given(value: int | float) -> int | float:
-    return value if isinstance(value, float) or abs(value) < _LARGEST_WHOLE else float(value)
-
-
-def _kind(value: Json) -> str:
-    match value:
-        case str():
-            return "text"
-        case list():
-            return "list"
-        case dict():
-            return "structure"
-        case None:
-            return "missing value"
-        case _:
-            return "number without a size"
+    name = output_name or ", ".join(sorted(reading.name for reading in readings))
+    groups = []
+    for row, some in groupby(readings, key=lambda reading: reading.row):
+        alike = list(some)
+        numbers, verdicts = items_of(alike, wrapping)
+        structure = alike[0].structure if row else ""
+        anatomy = anatomy_of(structure) if structure else None
+        site = site_of(anatomy) if anatomy else None
+        groups.append(
+            MeasurementsAndQualitativeEvaluations(
+                tracking_identifier=TrackingIdentifier(
+                    uid=envelope.uid_of(wrapping, "tracking", f"{name}/{row}" if row else name, PART),
+                    identifier=plain(f"{name}/{structure or row}" if row else f"values of {wrapping.rule}"),
+                ),
+                finding_type=coded(anatomy.type) if anatomy else None,
+                finding_sites=[site] if site else None,
+                measurements=numbers or None,
+                qualitative_evaluations=verdicts or None,
+            )
+        )
+    draft = Draft(output_name=name, part=PART, groups=groups, concepts=concepts_of(readings), notes=notes)
+    return report(draft, subject, wrapping, instance_number=instance_number)

@@ -20,7 +20,7 @@ from bridge.dicom.headers import read_header
 from bridge.dicom.instance import Instance
 from bridge.dicom.pixels import FileReader
 from bridge.results.output import Label, Output, OutputKind
-from bridge.results.result import Answer, LabelMap, Part, Source, Wrapping
+from bridge.results.result import Answer, Document, HeatMap, LabelMap, Part, Source, Table, Wrapping
 from bridge.volumes import Volume, candidates_of, read_values
 from bridge.volumes.volume import FloatArray, Geometry, Plane
 
@@ -194,3 +194,27 @@ def frames_in_space(segmentation: Dataset) -> dict[int, dict[tuple[float, ...], 
         number = int(which[0].ReferencedSegmentNumber)
         found.setdefault(number, {})[tuple(float(value) for value in position)] = pixel
     return found
+
+
+def heat_part(
+    array: NDArray[Any], affine_lps: FloatArray, name: str = "air-likelihood", title: str = "Air likelihood"
+) -> Part:
+    output = Output(
+        name=name,
+        kind=OutputKind.IMAGE,
+        media_type="image/x-metaimage",
+        ref=name,
+        word="Heat Map",
+        title=title,
+    )
+    return Part(output=output, content=HeatMap(array=array, affine_lps=affine_lps))
+
+
+def table_part(name: str, columns: tuple[str, ...], *rows: tuple[str, ...]) -> Part:
+    output = Output(name=name, kind=OutputKind.TABLE, media_type="text/csv", ref=name)
+    return Part(output=output, content=Table(columns=columns, rows=rows))
+
+
+def document_part(data: bytes, name: str = "report", title: str = "") -> Part:
+    output = Output(name=name, kind=OutputKind.FILE, media_type="application/pdf", ref=name, title=title)
+    return Part(output=output, content=Document(data=data))

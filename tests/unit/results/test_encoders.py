@@ -29,6 +29,7 @@ from bridge.errors import Refused
 from bridge.results.encoders import ENCODERS, encode
 from bridge.results.output import Output, OutputKind
 from bridge.results.result import Answer, Part, Result, Source
+from bridge.results.use import Use
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -148,8 +149,8 @@ def test_values_of_another_shape_are_refused() -> None:
     assert caught.value.code == "RES-001"
 
 
-def test_there_is_an_encoder_for_masks_and_values() -> None:
-    assert set(ENCODERS) == {OutputKind.MASK, OutputKind.VALUE}
+def test_there_is_an_encoder_for_every_use() -> None:
+    assert set(ENCODERS) == set(Use)
 
 
 HOSTILE: list[tuple[str, dict[str, Any], dict[str, bytes | None]]] = [

@@ -16,15 +16,23 @@ from tests.unit.results.build import (
     wrapping,
 )
 
-from bridge.dicom.codes import Concept, Quantity, private_code
+from bridge.dicom.codes import NO_UNITS, Concept, private_code, ucum
 from bridge.errors import Refused
 from bridge.results.encoders import encode
+from bridge.results.meaning import Meaning, ValueMeaning
 from bridge.results.output import Label
 from bridge.results.result import Part, Result, Source
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SHAPE = (4, 5, 6)
+LUNG_VOLUME = ValueMeaning(
+    name="lung-volume",
+    output="lung-volume",
+    meaning=Meaning(
+        concept=Concept(scheme="99SITE", code="LV", meaning="Lung volume"), unit=ucum("ml", "milliliter")
+    ),
+)
 
 
 def lungs_mask() -> np.ndarray:
@@ -191,12 +199,7 @@ def test_values_stand_in_a_report_of_their_own() -> None:
         value_part("nodules", 7),
         value_part("is-normal", False),
         value_part("covid-positive", True),
-        quantities={
-            "lung-volume": Quantity(
-                concept=Concept(scheme="99SITE", code="LV", meaning="Lung volume"),
-                unit=Concept(scheme="UCUM", code="ml", meaning="milliliter"),
-            )
-        },
+        values=(LUNG_VOLUME,),
     )
     assert [one.kind for one in results] == ["SEG", "SR", "SR"]
     report = read_back(results[2].data)
@@ -302,25 +305,18 @@ def test_each_mask_has_its_own_segmentation_and_report_in_the_same_series() -> N
     [("1", "größter Wert"), ("1", "m" * 65), ("1" * 17, "meaning"), ("", "meaning"), ("1", "")],
 )
 def test_a_configured_concept_that_is_not_legal_is_refused(code: str, meaning: str) -> None:
-    concept = Concept(scheme="99SITE", code=code, meaning=meaning)
-    quantities = {
-        "score": Quantity(concept=concept, unit=Concept(scheme="UCUM", code="1", meaning="no units"))
-    }
+    means = Meaning(concept=Concept(scheme="99SITE", code=code, meaning=meaning), unit=NO_UNITS)
     with pytest.raises(Refused) as caught:
-        encoded(value_part("score", 1.0), quantities=quantities)
+        encoded(value_part("score", 1.0), values=(ValueMeaning(name="score", output="score", meaning=means),))
     assert caught.value.code == "RES-040"
 
 
 def test_value_without_a_concept_stays_with_the_job_where_private_codes_are_off() -> None:
-    quantity = Quantity(
-        concept=Concept(scheme="99SITE", code="LV", meaning="Lung volume"),
-        unit=Concept(scheme="UCUM", code="ml", meaning="milliliter"),
-    )
     results = encoded(
         lungs_part(),
         value_part("lung-volume", 5388.0),
         value_part("nodules", 7),
-        quantities={"lung-volume": quantity},
+        values=(LUNG_VOLUME,),
         private_codes=False,
     )
     assert [one.kind for one in results] == ["SEG", "SR", "SR"]
