@@ -35,10 +35,21 @@ def _of_instance(instance: Instance) -> str:
     if instance.sop_class_uid in _SEGMENTATION:
         return "a segmentation, not an image"
     if not number(header, "Rows") or not number(header, "Columns"):
-        return "not an image"
+        return _no_image(instance)
     # Value 3 of CT and MR (PS3.3 C.8.2.1.1.1, C.8.3.1.1.1); some makers put a word of their own before it.
     if "LOCALIZER" in texts(header, "ImageType")[2:]:
         return "a localizer"
+    if "MOSAIC" in texts(header, "ImageType"):
+        return "a mosaic of slices, not a slice"
     if texts(header, "BurnedInAnnotation")[:1] == ("YES",):
         return "text burned into the pixels"
     return ""
+
+
+def _no_image(instance: Instance) -> str:
+    """By the standard's name of its class: a report, a plan, a waveform, a document."""
+    from bridge.volumes.kinds import MULTI_FRAME_CLASSES, SLICE_CLASSES, class_name
+
+    if instance.sop_class_uid in SLICE_CLASSES | MULTI_FRAME_CLASSES:
+        return "not an image"
+    return f"{class_name(instance).removesuffix(' Storage')}, not an image"

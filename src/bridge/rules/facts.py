@@ -5,7 +5,8 @@ Values are tuples of texts without padding, () when there is none; numbers are w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from bridge.dicom.instance import Instance
-    from bridge.volumes.volume import Candidate, Geometry
+    from bridge.volumes.volume import Candidate, Geometry, Plane
 
 Found = tuple[str, ...]
 
@@ -50,12 +51,32 @@ def study_values(study: Study, keyword: str, *, computed: bool) -> Found:
 def candidate_values(candidate: Candidate, keyword: str, *, computed: bool) -> tuple[Found, ...]:
     """The different values that the images of a candidate have, sorted; one entry where all agree.
 
-    A condition on a volume must hold for each of them.
+    A condition on a volume must hold for each of them. Of a multi-frame object only the frames of the volume speak.
     """
     if computed:
         return (VOLUME_FACTS[keyword](candidate),)
+    if candidate.volume is not None:
+        from bridge.volumes.frames import is_multi_frame
+
+        if is_multi_frame(candidate.volume.planes[0].instance):
+            return tuple(sorted({_of_frame(plane, keyword) for plane in candidate.volume.planes}))
     every = {reading for instance in candidate.instances for reading in attribute(instance.header, keyword)}
     return tuple(sorted(every)) or ((),)
+
+
+def _of_frame(plane: Plane, keyword: str) -> Found:
+    """What one frame says, also where Enhanced objects have another word for it: Frame Type, Effective Echo Time."""
+    from bridge.volumes.frames import view_of
+    from bridge.volumes.keys import KEYS
+
+    view = view_of(plane.instance, plane.frame)
+    words = next((key.keywords for key in KEYS if key.name == keyword), (keyword,))
+    # Image Type at the top is that of the whole object, and MIXED where its frames differ.
+    for word in reversed(words):
+        source = view.source(word)
+        if found := _clean(word, source, texts(source, word)):
+            return found
+    return ()
 
 
 def attribute(header: Dataset, keyword: str) -> Iterator[Found]:
@@ -95,6 +116,62 @@ def _on_grid(measure: Callable[[Geometry], float]) -> Callable[[Candidate], Foun
         return () if volume is None else (_number(measure(volume.geometry)),)
 
     return fact
+
+
+def _is_isotropic(geometry: Geometry) -> str:
+    return "yes" if max(geometry.spacing_mm) <= ISOTROPIC * min(geometry.spacing_mm) else "no"
+
+
+ISOTROPIC = 1.05
+"""Largest by smallest spacing up to which voxels count as cubes: 1 mm slices of 0.977 mm pixels do."""
+
+
+def _of_normal(measure: Callable[[Sequence[float]], str]) -> Callable[[Candidate], Found]:
+    """A fact of the direction in which slices are stacked, which an irregular stack has too."""
+
+    def fact(candidate: Candidate) -> Found:
+        if candidate.volume is not None:
+            return (measure(candidate.volume.geometry.slice_step_lps),)
+        return () if candidate.stack is None else (measure([float(one) for one in candidate.stack.axes[2]]),)
+
+    return fact
+
+
+def _orientation(normal: Sequence[float]) -> str:
+    sizes = [abs(one) for one in normal]
+    return ("sagittal", "coronal", "axial")[sizes.index(max(sizes))]
+
+
+def _oblique(normal: Sequence[float]) -> str:
+    largest = max(abs(one) for one in normal)
+    beside = math.sqrt(max(0.0, sum(one * one for one in normal) - largest * largest))
+    return _number(math.degrees(math.atan2(beside, largest)))
+
+
+def _tilt(candidate: Candidate) -> Found:
+    """Measured by geometry where it refused; within its tolerance there is none."""
+    if candidate.volume is not None:
+        return ("0",)
+    if candidate.stack is None or candidate.refusal is None:
+        return ()
+    lean = candidate.refusal.numbers.get("lean_degrees")
+    if lean is not None:
+        return (str(round(float(lean), 2)),)
+    return ("0",) if candidate.refusal.code in _UPRIGHT else ()
+
+
+_UPRIGHT = ("GEO-024", "GEO-025")
+"""Refusals that come after the lean has been looked at, and found none."""
+
+
+def _gap(candidate: Candidate) -> Found:
+    if candidate.volume is not None:
+        return ("no",)
+    refusal = candidate.refusal
+    if candidate.stack is None or refusal is None or refusal.code not in ("GEO-023", "GEO-024", "GEO-025"):
+        return ()
+    holes = refusal.code != "GEO-025" and "step_mm" in refusal.numbers
+    return ("yes" if holes else "no",)
 
 
 def _of_image(index: int, keyword: str) -> Callable[[Candidate], Found]:
@@ -142,9 +219,17 @@ STUDY_FACTS: dict[str, Callable[[Study], Found]] = {
 }
 
 VOLUME_FACTS: dict[str, Callable[[Candidate], Found]] = {
+    "is_volume": lambda candidate: ("no" if candidate.volume is None else "yes",),
     "spacing_mm": _on_grid(lambda geometry: geometry.spacing_mm[0]),
     "length_mm": _on_grid(lambda geometry: geometry.length_mm),
     "pixel_spacing_mm": _on_grid(lambda geometry: max(geometry.spacing_mm[1:])),
+    "is_isotropic": lambda one: () if one.volume is None else (_is_isotropic(one.volume.geometry),),
+    "orientation": _of_normal(_orientation),
+    "oblique_deg": _of_normal(_oblique),
+    "tilt_deg": _tilt,
+    "has_gap": _gap,
+    "units": lambda one: (one.volume.units,) if one.volume and one.volume.units else (),
+    "told_apart_by": lambda one: tuple(name for name, _ in one.volume.key) if one.volume else (),
     "slices": _on_grid(lambda geometry: int(geometry.shape[0])),
     "rows": _of_image(1, "Rows"),
     "columns": _of_image(2, "Columns"),

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bridge.volumes.content import content_of, frame_digest, frame_digests
+    from bridge.volumes.geometry import Tolerance
     from bridge.volumes.pixels import Reader, read_values
+    from bridge.volumes.repair import Repair, Repaired, drop_duplicates, repaired, values_of
     from bridge.volumes.split import candidates_of
+    from bridge.volumes.stack import Stack, volume_of
     from bridge.volumes.volume import Candidate, Geometry, Plane, Volume
 
 __all__ = [
@@ -20,12 +23,20 @@ __all__ = [
     "Geometry",
     "Plane",
     "Reader",
+    "Repair",
+    "Repaired",
+    "Stack",
+    "Tolerance",
     "Volume",
     "candidates_of",
     "content_of",
+    "drop_duplicates",
     "frame_digest",
     "frame_digests",
     "read_values",
+    "repaired",
+    "values_of",
+    "volume_of",
 ]
 
 _HOME = {
@@ -34,11 +45,19 @@ _HOME = {
     "Plane": "volume",
     "Volume": "volume",
     "Reader": "pixels",
+    "Repair": "repair",
+    "Repaired": "repair",
+    "Stack": "stack",
+    "Tolerance": "geometry",
     "candidates_of": "split",
     "content_of": "content",
     "frame_digest": "content",
     "frame_digests": "content",
+    "drop_duplicates": "repair",
     "read_values": "pixels",
+    "repaired": "repair",
+    "values_of": "repair",
+    "volume_of": "stack",
 }
 
 

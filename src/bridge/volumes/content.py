@@ -15,8 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bridge.volumes.pixels import Reader
+from bridge.dicom.headers import number
+from bridge.errors import Refused
+from bridge.volumes.pixels import INT16, Reader
 from bridge.volumes.slices import slice_of
+from bridge.volumes.stack import Stack
 from bridge.volumes.volume import Plane, Volume
 
 LENGTH_STEP_MM = 1e-3
@@ -38,9 +41,10 @@ def frame_digest(plane: Plane, stored: NDArray[Any]) -> str:
     Args:
         stored: (rows, columns) integers as a `Reader` gives them; their dtype does not matter, only the numbers.
     Raises:
-        Refused: GEO-..., the header describes no plane.
+        Refused: GEO-..., the header describes no plane; PIX-010, padding that reads as the brightest tissue.
     """
-    one = slice_of(plane.instance)
+    _no_bright_padding(plane, stored)
+    one = slice_of(plane.instance, plane.frame)
     # Rounded to integers: those have no negative zero.
     lengths = [round(value / LENGTH_STEP_MM) for value in (*plane.position_lps, *one.pixel_spacing_mm)]
     cosines = [round(value / COSINE_STEP) for value in one.orientation]
@@ -53,7 +57,7 @@ def frame_digest(plane: Plane, stored: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def frame_digests(volume: Volume, reader: Reader) -> dict[tuple[int, int], str]:
+def frame_digests(volume: Volume | Stack, reader: Reader) -> dict[tuple[int, int], str]:
     """The digest of every plane by (number of the instance, frame), to be kept for as long as the header is."""
     return {
         (plane.instance.number, plane.frame): frame_digest(plane, reader(plane.instance, plane.frame))
@@ -73,6 +77,27 @@ def content_of(volume: Volume, digests: Sequence[str]) -> str:
     for _, one in zip(volume.planes, digests, strict=True):
         digest.update(bytes.fromhex(one))
     return digest.hexdigest()
+
+
+def _no_bright_padding(plane: Plane, stored: NDArray[Any]) -> None:
+    """Padding in the upper half of unsigned 16 bits was meant to be negative: it would read as the brightest tissue.
+
+    Asked here, where every input's pixels and headers pass together. Other padding stays: it lies below all tissue,
+    where a reader expects what is no image (PS3.3 C.7.5.1.1.2).
+    """
+    padding = number(plane.instance.header, "PixelPaddingValue")
+    if padding is None or padding <= INT16[1] or int(stored.max()) < padding:
+        return
+    padded = int(np.count_nonzero(stored == int(padding)))
+    if padded:
+        reads = padding * plane.slope + plane.intercept
+        raise Refused(
+            "PIX-010",
+            f"padding of {padding:g} in {padded} voxels of a slice, which reads as {reads:g}",
+            "padding below the numbers of the image",
+            "Ask the source for signed pixels, or for a padding value that they can hold",
+            numbers={"padding": padding, "voxels": padded, "reads": reads},
+        )
 
 
 def _canonical(stored: NDArray[Any]) -> NDArray[Any]:

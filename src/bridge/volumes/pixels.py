@@ -1,14 +1,16 @@
-"""Stored values of a volume's planes to one array of numbers that mean something."""
+"""Stored values of a volume's planes to numbers that mean something: in one array, or slice by slice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.dicom.instance import Instance
+from bridge.dicom.layout import layouts_only
 from bridge.errors import Damaged
 from bridge.volumes.volume import Plane, Volume
 
@@ -17,8 +19,71 @@ Array = NDArray[Any]
 Reader = Callable[[Instance, int], Array]
 """Gives the stored values of a frame, counted from 1: integers, (rows, columns), sign-extended."""
 
+Fill = Callable[[Instance, int, Array | None], Array]
+
 INT16 = (-(2**15), 2**15 - 1)
 UINT16 = (0, 2**16 - 1)
+
+
+@runtime_checkable
+class FrugalReader(Protocol):
+    """A `Reader` that can say things ahead and read in place, as `bridge.dicom.pixels.FileReader` does."""
+
+    def __call__(self, instance: Instance, frame: int, /) -> Array: ...
+
+    def into(self, instance: Instance, frame: int, room: Array | None, /) -> Array:
+        """The stored values, in `room` where that can be."""
+
+    def stored_range(self, instance: Instance, /) -> tuple[int, int]:
+        """Ends that no stored value can pass."""
+
+    def is_plain(self, instance: Instance, /) -> bool:
+        """Whether reading twice costs little."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slices:
+    """The rescaled values of a volume, read anew at each iteration: one slice is in memory at a time."""
+
+    volume: Volume
+    reader: Reader
+    dtype: np.dtype[Any]
+    """As `read_values` chooses it."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.volume.geometry.shape
+
+    def __iter__(self) -> Iterator[Array]:
+        """Each slice, (rows, columns), in an array of its own. Raises what the reader raises, and Damaged (PIX-007)."""
+        fill = _filling(self.reader)
+        for plane in self.volume.planes:
+            out = np.empty(self.shape[1:], self.dtype)
+            if self.dtype.kind == "f":
+                _rescale(_stored(self.volume, plane, fill), plane, out)
+            else:
+                _rescale_whole(_stored(self.volume, plane, fill, out), plane, out.view(np.uint16))
+            yield out
+
+
+def slices_of(volume: Volume, reader: Reader) -> Slices | Array:
+    """The values of `read_values`, slice by slice where their type is known without decoding the volume twice.
+
+    It is known from the headers where what Bits Stored can hold is rescaled to int16 or where a slope is fractional,
+    and from a first reading where that costs little. Else all values are read into one array.
+    """
+    if not all(_is_whole(plane) for plane in volume.planes):
+        return Slices(volume=volume, reader=reader, dtype=np.dtype(np.float32))
+    if not isinstance(reader, FrugalReader):
+        return read_values(volume, reader)
+    ends = [_ends(plane, *reader.stored_range(plane.instance)) for plane in volume.planes]
+    kind: np.dtype[Any] | None = np.dtype(np.int16)
+    if _kind(ends) != kind:
+        if not all(reader.is_plain(instance) for instance in volume.instances):
+            return read_values(volume, reader)
+        fill, room = _filling(reader), np.empty(volume.geometry.shape[1:], np.uint16)
+        kind = _kind([_ends(plane, *_found(_stored(volume, plane, fill, room))) for plane in volume.planes])
+    return Slices(volume=volume, reader=reader, dtype=kind or np.dtype(np.float32))
 
 
 def read_values(volume: Volume, reader: Reader) -> Array:
@@ -35,42 +100,67 @@ def read_values(volume: Volume, reader: Reader) -> Array:
     PS3.3 C.11.1.1.2. Holds one output array and one slice at a time; a series of whole numbers whose results need
     float32 is read twice.
     """
-    if all(plane.slope.is_integer() and plane.intercept.is_integer() for plane in volume.planes):
+    if all(_is_whole(plane) for plane in volume.planes):
         whole = _whole_numbers(volume, reader)
         if whole is not None:
             return whole
-    values = np.empty(volume.geometry.shape, np.float32)
+    fill, values = _filling(reader), np.empty(volume.geometry.shape, np.float32)
     for out, plane in zip(values, volume.planes, strict=True):
-        out[...] = _stored(volume, plane, reader) * np.float64(plane.slope) + np.float64(plane.intercept)
+        _rescale(_stored(volume, plane, fill), plane, out)
     return values
 
 
-def _whole_numbers(volume: Volume, reader: Reader) -> Array | None:
-    """The result in 16 bits, or None where it needs more.
+def for_reading(volume: Volume) -> Volume:
+    """The volume with headers that tell how pixels are stored and nothing else: light to hand to a child process."""
+    lean = layouts_only(volume.instances)
+    planes = tuple(replace(plane, instance=lean[plane.instance]) for plane in volume.planes)
+    return replace(volume, planes=planes)
 
-    Computed modulo 2**16 in place: where the true result fits into 16 bits, signed or not, its low 16 bits are the
-    result. So nothing has to be known about the range before the first slice is kept.
-    """
-    values = np.empty(volume.geometry.shape, np.uint16)
-    lowest, highest, kind = INT16[1], INT16[0], None
+
+def _whole_numbers(volume: Volume, reader: Reader) -> Array | None:
+    """The result in 16 bits, or None where it needs more. So nothing is known of the range before the first slice."""
+    fill, values = _filling(reader), np.empty(volume.geometry.shape, np.uint16)
+    found: list[tuple[int, int]] = []
     for out, plane in zip(values, volume.planes, strict=True):
-        stored = _stored(volume, plane, reader)
-        ends = [
-            end * int(plane.slope) + int(plane.intercept) for end in (int(stored.min()), int(stored.max()))
-        ]
-        lowest, highest = min(lowest, *ends), max(highest, *ends)
-        kind = _kind(lowest, highest)
-        if kind is None:
+        stored = _stored(volume, plane, fill, out)
+        found.append(_ends(plane, *_found(stored)))
+        if _kind(found) is None:
             return None
-        np.copyto(out, stored, casting="unsafe")
-        if plane.slope != 1:
-            out *= np.uint16(int(plane.slope) % 2**16)
-        if plane.intercept != 0:
-            out += np.uint16(int(plane.intercept) % 2**16)
+        _rescale_whole(stored, plane, out)
+    kind = _kind(found)
     return values if kind is None else values.view(kind)
 
 
-def _kind(lowest: int, highest: int) -> np.dtype[Any] | None:
+def _rescale_whole(stored: Array, plane: Plane, out: NDArray[np.uint16]) -> None:
+    """Modulo 2**16: where the true result fits into 16 bits, signed or not, its low 16 bits are the result."""
+    if not np.may_share_memory(stored, out):
+        np.copyto(out, stored, casting="unsafe")
+    if plane.slope != 1:
+        out *= np.uint16(int(plane.slope) % 2**16)
+    if plane.intercept != 0:
+        out += np.uint16(int(plane.intercept) % 2**16)
+
+
+def _rescale(stored: Array, plane: Plane, out: Array) -> None:
+    out[...] = stored * np.float64(plane.slope) + np.float64(plane.intercept)
+
+
+def _is_whole(plane: Plane) -> bool:
+    return plane.slope.is_integer() and plane.intercept.is_integer()
+
+
+def _ends(plane: Plane, lowest: int, highest: int) -> tuple[int, int]:
+    """Of the rescaled values of a plane, from those of its stored ones."""
+    ends = [end * int(plane.slope) + int(plane.intercept) for end in (lowest, highest)]
+    return min(ends), max(ends)
+
+
+def _found(stored: Array) -> tuple[int, int]:
+    return int(stored.min()), int(stored.max())
+
+
+def _kind(ends: list[tuple[int, int]]) -> np.dtype[Any] | None:
+    lowest, highest = min(low for low, _ in ends), max(high for _, high in ends)
     if INT16[0] <= lowest and highest <= INT16[1]:
         return np.dtype(np.int16)
     if UINT16[0] <= lowest and highest <= UINT16[1]:
@@ -78,8 +168,14 @@ def _kind(lowest: int, highest: int) -> np.dtype[Any] | None:
     return None
 
 
-def _stored(volume: Volume, plane: Plane, reader: Reader) -> Array:
-    stored = reader(plane.instance, plane.frame)
+def _filling(reader: Reader) -> Fill:
+    if isinstance(reader, FrugalReader):
+        return reader.into
+    return lambda instance, frame, room: reader(instance, frame)
+
+
+def _stored(volume: Volume, plane: Plane, fill: Fill, room: Array | None = None) -> Array:
+    stored = fill(plane.instance, plane.frame, room)
     if stored.shape != volume.geometry.shape[1:]:
         raise Damaged(
             "PIX-007",

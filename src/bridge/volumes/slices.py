@@ -1,13 +1,7 @@
-"""One header, one slice: what a single instance says about its place in space and the meaning of its numbers.
+"""One frame, one slice: what a header says about its place in space and the meaning of its numbers.
 
-Refusals of a single instance, by code:
+Refusals of a single instance, beside those of `kinds` and `frames`, by code:
 
-    GEO-001  made by this bridge
-    GEO-002  not an image
-    GEO-003  an image, but not a slice of CT, MR or PET
-    GEO-004  multi-frame
-    GEO-005  Image Type says that the pixels are no slice (localizer, mosaic)
-    GEO-006  colour
     GEO-007  numbers that no slope and intercept explain
     GEO-008  position, orientation or pixel spacing missing or unreadable
     GEO-009  orientation not orthonormal
@@ -18,46 +12,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pydicom.dataset import Dataset
-from pydicom.uid import (
-    UID,
-    CTImageStorage,
-    EnhancedCTImageStorage,
-    EnhancedMRImageStorage,
-    EnhancedPETImageStorage,
-    LegacyConvertedEnhancedCTImageStorage,
-    LegacyConvertedEnhancedMRImageStorage,
-    LegacyConvertedEnhancedPETImageStorage,
-    MRImageStorage,
-    PositronEmissionTomographyImageStorage,
-    XRay3DAngiographicImageStorage,
-    XRay3DCraniofacialImageStorage,
-)
-
-from bridge.dicom.headers import number, numbers, text, texts
+from bridge.dicom.headers import text
 from bridge.dicom.instance import Instance
 from bridge.errors import Refused
-from bridge.volumes.volume import Vector
-
-SLICE_CLASSES = frozenset({CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage})
-"""SOP classes whose instances are one slice each, with the Image Plane module (PS3.3 C.7.6.2).
-
-A list of what is known instead of what is not: a Secondary Capture may carry a position too, and is a picture.
-"""
-
-MULTI_FRAME_CLASSES = frozenset(
-    {
-        EnhancedCTImageStorage,
-        EnhancedMRImageStorage,
-        EnhancedPETImageStorage,
-        LegacyConvertedEnhancedCTImageStorage,
-        LegacyConvertedEnhancedMRImageStorage,
-        LegacyConvertedEnhancedPETImageStorage,
-        XRay3DAngiographicImageStorage,
-        XRay3DCraniofacialImageStorage,
-    }
-)
-"""SOP classes that hold slices as frames, with functional groups (PS3.3 C.7.6.16)."""
+from bridge.volumes.frames import View, is_multi_frame, view_of, views_of
+from bridge.volumes.kinds import CT_CLASSES, PET_CLASSES, check_object, check_presentation, check_words
+from bridge.volumes.volume import Plane, Vector
 
 ORTHONORMAL_TOLERANCE = 1e-3
 """How far the length of a direction may be from 1, and the product of the two from 0.
@@ -65,14 +25,28 @@ ORTHONORMAL_TOLERANCE = 1e-3
 Decimal strings of four digits stay within 1e-4; 1e-3 turns the far corner of a 500 mm field by half a millimetre.
 """
 
+NOT_HOUNSFIELD = frozenset(
+    {
+        "MAT_SPECIFIC",
+        "MAT_REMOVED",
+        "MAT_FRACTIONAL",
+        "MAT_VALUE_BASED",
+        "EFF_ATOMIC_NUM",
+        "ELECTRON_DENSITY",
+    }
+)
+"""Kinds of multi-energy CT whose numbers are no Hounsfield units (value 4 of Image Type, PS3.3 C.8.2.1.1.1)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """The Image Plane, Frame of Reference and rescale of one single-frame instance."""
+    """The Image Plane, Frame of Reference and rescale of one frame."""
 
     instance: Instance
+    frame: int
+    """From 1"""
     frame_of_reference_uid: str
-    """"" when absent: `split` refuses then, after it has looked at the positions"""
+    """"" when absent: `stack` refuses then, after it has looked at the positions"""
     rows: int
     columns: int
     pixel_spacing_mm: tuple[float, float]
@@ -86,119 +60,91 @@ class Slice:
     modality: str
     units: str
 
+    @property
+    def plane(self) -> Plane:
+        return Plane(
+            instance=self.instance,
+            frame=self.frame,
+            position_lps=self.position_lps,
+            slope=self.slope,
+            intercept=self.intercept,
+        )
 
-def slice_of(instance: Instance) -> Slice:
-    """Read what one header says; nothing is guessed from Slice Location, Instance Number or thickness.
+
+def slices_of(instance: Instance) -> tuple[Slice, ...]:
+    """Read what an object says of each of its frames; nothing is guessed from Slice Location, number or thickness.
 
     Raises:
-        Refused: GEO-001 to GEO-009, see the table above.
+        Refused: GEO-001 to GEO-010. One frame that is no slice refuses the object: its other frames may not be
+            what they seem either.
 
-    PS3.3 C.7.6.2 (Image Plane), C.7.4.1 (Frame of Reference), C.11.1 (Modality LUT: rescale).
+    PS3.3 C.7.6.2 (Image Plane), C.7.4.1 (Frame of Reference), C.11.1 (Modality LUT: rescale), C.7.6.16 (functional
+    groups: per frame before shared).
     """
-    header = instance.header
-    rows, columns = _size(instance)
-    _is_slice(instance)
-    _is_grey(header)
-    slope, intercept = _rescale(header)
-    position, orientation, spacing = _plane(header)
+    size = check_object(instance)
+    views = views_of(instance)
+    return tuple(_slice(instance, frame, view, size) for frame, view in enumerate(views, start=1))
+
+
+def slice_of(instance: Instance, frame: int = 1) -> Slice:
+    """The same of one frame alone."""
+    return _slice(instance, frame, view_of(instance, frame), check_object(instance))
+
+
+def _slice(instance: Instance, frame: int, view: View, size: tuple[int, int]) -> Slice:
+    if is_multi_frame(instance):
+        check_words(view.texts("FrameType"), view.text("VolumetricProperties"))
+        check_presentation(view.text("PixelPresentation"))
+    slope, intercept = _rescale(instance, view)
+    position, orientation, spacing = _plane(view)
     return Slice(
         instance=instance,
-        frame_of_reference_uid=text(header, "FrameOfReferenceUID") or "",
-        rows=rows,
-        columns=columns,
+        frame=frame,
+        frame_of_reference_uid=text(instance.header, "FrameOfReferenceUID") or "",
+        rows=size[0],
+        columns=size[1],
         pixel_spacing_mm=spacing,
         orientation=orientation,
         position_lps=position,
         slope=slope,
         intercept=intercept,
-        modality=text(header, "Modality") or "",
-        units=_units(instance),
+        modality=text(instance.header, "Modality") or "",
+        units=_units(instance, view),
     )
 
 
-def _size(instance: Instance) -> tuple[int, int]:
-    if instance.own:
-        raise Refused("GEO-001", "an object made by this bridge", "images of the source")
-    rows, columns = number(instance.header, "Rows"), number(instance.header, "Columns")
-    if not rows or not columns:
-        raise Refused(
-            "GEO-002", f"{class_name(instance)} without Rows and Columns", "an image (PS3.3 C.7.6.3)"
-        )
-    return int(rows), int(columns)
-
-
-def _is_slice(instance: Instance) -> None:
-    frames = text(instance.header, "NumberOfFrames")
-    multi_frame = instance.sop_class_uid in MULTI_FRAME_CLASSES
-    if not multi_frame and instance.sop_class_uid not in SLICE_CLASSES:
-        raise Refused(
-            "GEO-003", class_name(instance), "slices: CT, MR or Positron Emission Tomography Image Storage"
-        )
-    if multi_frame or frames not in (None, "1"):
-        counted = int(frames) if frames is not None and frames.isdecimal() else 0
-        raise Refused(
-            "GEO-004",
-            f"{class_name(instance)} with {counted or 'an unknown number of'} frames",
-            "single-frame slices, one instance each",
-            "Send the series as single-frame images",
-            numbers={"frames": counted},
-        )
-    image_type = texts(instance.header, "ImageType")
-    if instance.sop_class_uid == CTImageStorage and "LOCALIZER" in image_type[2:]:
-        raise Refused("GEO-005", "a localizer by its Image Type", "slices: a localizer is a projection")
-    if "MOSAIC" in image_type:
-        raise Refused(
-            "GEO-005",
-            "a mosaic by its Image Type",
-            "one slice per image: the position of a mosaic is that of the sheet",
-        )
-
-
-def _is_grey(header: Dataset) -> None:
-    samples = number(header, "SamplesPerPixel")
-    photometric = text(header, "PhotometricInterpretation")
-    if samples not in (None, 1) or photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        known = photometric if photometric in COLOUR else "no known Photometric Interpretation"
-        raise Refused(
-            "GEO-006",
-            f"{known} with {samples or 0:g} samples per pixel",
-            "MONOCHROME1 or MONOCHROME2 with one",
-            numbers={"samples_per_pixel": samples or 0},
-        )
-
-
-COLOUR = frozenset(
-    {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
-)
-"""Defined terms that may stand in a message (PS3.3 C.7.6.3.1.2); anything else in the attribute may be a slip."""
-
-
-def _rescale(header: Dataset) -> tuple[float, float]:
-    if "ModalityLUTSequence" in header:
+def _rescale(instance: Instance, view: View) -> tuple[float, float]:
+    if "ModalityLUTSequence" in instance.header:
         raise Refused(
             "GEO-007",
             "a Modality LUT Sequence",
             "Rescale Slope and Intercept: a table need not be linear (PS3.3 C.11.1)",
         )
-    slope, intercept = _decimal(header, "RescaleSlope", 1.0), _decimal(header, "RescaleIntercept", 0.0)
+    if instance.sop_class_uid in PET_CLASSES and not view.text("RescaleSlope"):
+        raise Refused(
+            "GEO-007",
+            "PET without Rescale Slope",
+            "one in each image: without it the stored numbers measure nothing (PS3.3 C.8.9.4)",
+        )
+    slope, intercept = _decimal(view, "RescaleSlope", 1.0), _decimal(view, "RescaleIntercept", 0.0)
     if slope == 0:
         raise Refused("GEO-007", "Rescale Slope 0", "a slope that keeps the image")
     return slope, intercept
 
 
-def _decimal(header: Dataset, keyword: str, absent: float) -> float:
-    if not text(header, keyword):
+def _decimal(view: View, keyword: str, absent: float) -> float:
+    if not view.text(keyword):
         return absent
-    value = number(header, keyword)
+    value = view.number(keyword)
     if value is None or not math.isfinite(value):
         raise Refused("GEO-007", f"{keyword} that is no number", "a decimal number (PS3.5 6.2)")
     return value
 
 
-def _plane(header: Dataset) -> tuple[Vector, tuple[float, ...], tuple[float, float]]:
-    x, y, z = _finite(header, "ImagePositionPatient", 3)
-    orientation = _finite(header, "ImageOrientationPatient", 6)
-    between_rows, between_columns = _finite(header, "PixelSpacing", 2)
+def _plane(view: View) -> tuple[Vector, tuple[float, ...], tuple[float, float]]:
+    x, y, z = _finite(view, "ImagePositionPatient", 3)
+    orientation = _finite(view, "ImageOrientationPatient", 6)
+    between_rows, between_columns = _finite(view, "PixelSpacing", 2)
     if between_rows <= 0 or between_columns <= 0:
         raise Refused(
             "GEO-008",
@@ -220,27 +166,22 @@ def _plane(header: Dataset) -> tuple[Vector, tuple[float, ...], tuple[float, flo
     return (x, y, z), orientation, (between_rows, between_columns)
 
 
-def _finite(header: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    values = numbers(header, keyword) or ()
+def _finite(view: View, keyword: str, count: int) -> tuple[float, ...]:
+    values = view.numbers(keyword) or ()
     if len(values) != count or not all(math.isfinite(value) for value in values):
         found = f"{keyword} of {len(values)} numbers" if values else f"no readable {keyword}"
         raise Refused("GEO-008", found, f"{count} finite numbers (PS3.3 C.7.6.2)")
     return values
 
 
-def _units(instance: Instance) -> str:
-    if instance.sop_class_uid == PositronEmissionTomographyImageStorage:
-        return text(instance.header, "Units") or ""
-    said = text(instance.header, "RescaleType") or ""
+def _units(instance: Instance, view: View) -> str:
+    if instance.sop_class_uid in PET_CLASSES and (units := view.text("Units")):
+        return units
+    said = view.text("RescaleType") or ""
     if said and said != "US":  # unspecified, PS3.3 C.11.1.1.2
         return said
+    if said or instance.sop_class_uid not in CT_CLASSES:
+        return ""
     # PS3.3 C.8.2.1: Rescale Type may only be left out where the result is in Hounsfield units.
-    return "HU" if instance.sop_class_uid == CTImageStorage and not said else ""
-
-
-def class_name(instance: Instance) -> str:
-    """The standard's name of the SOP class; for a private or missing one, that it is."""
-    uid = UID(instance.sop_class_uid)
-    if not uid:
-        return "an object without SOP class"
-    return uid.name if uid.name != uid else "a private or unknown SOP class"
+    kind = view.texts("FrameType") or view.texts("ImageType")
+    return "" if NOT_HOUNSFIELD.intersection(kind[3:]) else "HU"

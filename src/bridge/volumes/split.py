@@ -1,10 +1,4 @@
-"""Series to volumes: which instances belong together, and whether they are a volume.
-
-Refusals of a group, beside those of `slices` and `geometry`:
-
-    GEO-026  several modalities or units
-    GEO-027  no frame of reference
-"""
+"""Series to volumes: which images belong together, and whether they are a volume."""
 
 from __future__ import annotations
 
@@ -17,9 +11,11 @@ import numpy as np
 from bridge.dicom.headers import number
 from bridge.dicom.instance import Instance
 from bridge.errors import Refused
-from bridge.volumes.geometry import regular_grid
-from bridge.volumes.slices import Slice, slice_of
-from bridge.volumes.volume import Candidate, Plane, Volume
+from bridge.volumes.frames import is_multi_frame
+from bridge.volumes.geometry import USUAL, Tolerance
+from bridge.volumes.parts import parts_of
+from bridge.volumes.slices import Slice, slices_of
+from bridge.volumes.volume import Candidate
 
 ORIENTATION_TOLERANCE_RAD = 1e-3
 """Angle between directions that count as one: half a millimetre at the rim of a 500 mm field. The same orientation
@@ -29,33 +25,33 @@ PIXEL_SPACING_TOLERANCE = 1e-4
 """Relative difference of pixel spacings that count as one: a twentieth of a pixel over 512."""
 
 
-def candidates_of(instances: Sequence[Instance]) -> tuple[Candidate, ...]:
-    """Sort the instances of a study into volumes, and into groups with the reason why they are none.
+def candidates_of(instances: Sequence[Instance], tolerance: Tolerance = USUAL) -> tuple[Candidate, ...]:
+    """Sort the images of a study into volumes, and into groups with the reason why they are none.
 
-    Frame of reference, orientation, rows x columns, pixel spacing and SOP class always split a series. Nothing else
-    does: a series whose images share positions, or lie in uneven steps, is refused as a whole, for splitting it
-    further would make regular volumes of holes.
+    Frame of reference, orientation, rows x columns, pixel spacing and SOP class always split a series; a multi-frame
+    object is never mixed with another. Echo, time, b-value, kind and the like split only images that share positions
+    (`parts`): a series in uneven steps is refused as a whole, for splitting it would make regular volumes of holes.
 
     Returns:
-        Every instance in exactly one candidate. Ordered by Series Number, Series Instance UID and position, whatever
-        the order of `instances`. A refusal has a code `GEO-...` and its numbers.
+        Every instance in a candidate, and each of its frames in one. Ordered by Series Number, Series Instance UID
+        and position, whatever the order of `instances`. A refusal has a code `GEO-...` and its numbers.
     """
     series: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     for instance in sorted(instances, key=_series_key):
         series[instance.study_instance_uid, instance.series_instance_uid].append(instance)
-    return tuple(candidate for members in series.values() for candidate in _of_series(members))
+    return tuple(candidate for members in series.values() for candidate in _of_series(members, tolerance))
 
 
-def _of_series(instances: list[Instance]) -> Iterable[Candidate]:
+def _of_series(instances: list[Instance], tolerance: Tolerance) -> Iterable[Candidate]:
     slices: list[Slice] = []
     refused: dict[str, list[tuple[Instance, Refused]]] = defaultdict(list)
     for instance in instances:
         try:
-            slices.append(slice_of(instance))
+            slices += slices_of(instance)
         except Refused as refusal:
             refused[refusal.code].append((instance, refusal))
     for group in _groups(slices):
-        yield _candidate(group)
+        yield from parts_of(group, tolerance)
     for _, pairs in sorted(refused.items()):
         # One reason stands for the group; without its traceback, which would keep every header alive.
         yield Candidate(
@@ -69,7 +65,7 @@ def _groups(slices: list[Slice]) -> list[list[Slice]]:
     """Slices that may share a grid; sorted first, so that order of arrival cannot decide what joins what."""
     groups: list[list[Slice]] = []
     for one in sorted(
-        slices, key=lambda one: (one.orientation, one.position_lps, one.instance.sop_instance_uid)
+        slices, key=lambda one: (one.orientation, one.position_lps, one.instance.sop_instance_uid, one.frame)
     ):
         for group in groups:
             if _same_grid(one, group[0]):
@@ -81,6 +77,8 @@ def _groups(slices: list[Slice]) -> list[list[Slice]]:
 
 
 def _same_grid(one: Slice, other: Slice) -> bool:
+    if one.instance is not other.instance and is_multi_frame(one.instance):
+        return False
     if (one.frame_of_reference_uid, one.rows, one.columns, one.instance.sop_class_uid) != (
         other.frame_of_reference_uid,
         other.rows,
@@ -102,66 +100,6 @@ def _angle(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     a, b = np.asarray(one), np.asarray(other)
     a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
     return 2 * math.atan2(float(np.linalg.norm(a - b)), float(np.linalg.norm(a + b)))
-
-
-def _candidate(group: list[Slice]) -> Candidate:
-    try:
-        volume = _volume(group)
-    except Refused as refusal:
-        return Candidate(
-            series_instance_uid=group[0].instance.series_instance_uid,
-            instances=tuple(one.instance for one in group),
-            refusal=refusal.with_traceback(None),
-        )
-    return Candidate(
-        series_instance_uid=volume.series_instance_uid, instances=volume.instances, volume=volume
-    )
-
-
-def _volume(group: list[Slice]) -> Volume:
-    first = group[0]
-    order, geometry = regular_grid(
-        np.array([one.position_lps for one in group]),
-        np.array([one.orientation for one in group]),
-        first.pixel_spacing_mm,
-        (first.rows, first.columns),
-    )
-    meanings = {(one.modality, one.units) for one in group}
-    if len(meanings) > 1:
-        raise Refused(
-            "GEO-026",
-            f"{len(meanings)} modalities or units of the rescaled numbers in one stack",
-            "one",
-            "Send them as series of their own",
-            numbers={"kinds": len(meanings)},
-        )
-    if not first.frame_of_reference_uid:
-        raise Refused(
-            "GEO-027",
-            "no Frame of Reference UID",
-            "one, so that results can be laid over the images (PS3.3 C.7.4.1)",
-            "Ask the source for images that carry it",
-        )
-    return Volume(
-        study_instance_uid=first.instance.study_instance_uid,
-        series_instance_uid=first.instance.series_instance_uid,
-        frame_of_reference_uid=first.frame_of_reference_uid,
-        sop_class_uid=first.instance.sop_class_uid,
-        modality=first.modality,
-        units=first.units,
-        geometry=geometry,
-        planes=tuple(_plane(group[index]) for index in order),
-    )
-
-
-def _plane(one: Slice) -> Plane:
-    return Plane(
-        instance=one.instance,
-        frame=1,
-        position_lps=one.position_lps,
-        slope=one.slope,
-        intercept=one.intercept,
-    )
 
 
 def _series_key(instance: Instance) -> tuple[float, str, str, int]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.dicom.instance import Instance
 from bridge.errors import Refused
+
+if TYPE_CHECKING:
+    from bridge.volumes.stack import Stack
 
 FloatArray = NDArray[np.float64]
 Vector = tuple[float, float, float]
@@ -83,6 +87,8 @@ class Volume:
     """What the rescaled numbers mean: "HU", "BQML" ..., "" when the headers do not say."""
     geometry: Geometry
     planes: tuple[Plane, ...]
+    key: tuple[tuple[str, str], ...] = ()
+    """(keyword, value) by which it was told from other volumes on the same positions of its series; () when alone."""
 
     @property
     def instances(self) -> tuple[Instance, ...]:
@@ -92,9 +98,11 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """Instances of one series that belong together: a volume, or the reason why they are none."""
+    """Images of one series that belong together: a volume, or the reason why they are none."""
 
     series_instance_uid: str
     instances: tuple[Instance, ...]
     volume: Volume | None = None
     refusal: Refused | None = None
+    stack: Stack | None = None
+    """The slices of one orientation that are no volume as they lie: what `repair` begins with."""

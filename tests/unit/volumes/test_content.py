@@ -13,6 +13,7 @@ from tests.unit.volumes.real import instance_of, instances_of
 
 from bridge.dicom.instance import Instance
 from bridge.dicom.pixels import FileReader
+from bridge.errors import Refused
 from bridge.volumes import Plane, candidates_of, content_of, frame_digest, frame_digests
 
 DIRECTIONS = np.array([[0.0, 0, 1], [0, 1, 0], [1, 0, 0]])
@@ -135,3 +136,30 @@ def test_content_wants_a_digest_for_every_plane(shared_data: Path) -> None:
     assert candidate.volume is not None
     with pytest.raises(ValueError):
         content_of(candidate.volume, ["00" * 32] * 5)
+
+
+@pytest.mark.parametrize(
+    ("stored", "padding", "code"),
+    [
+        ([[63536, 5]], 63536, "PIX-010"),
+        ([[63535, 5]], 63536, ""),  # none in this slice
+        ([[65535, 5]], 63536, ""),  # bright, and no padding
+        ([[0, 5]], 0, ""),
+        ([[4095, 5]], 4095, ""),
+    ],
+)
+def test_padding_that_reads_as_the_brightest_tissue_is_refused(
+    stored: list[list[int]], padding: int, code: str
+) -> None:
+    values = np.array(stored, np.uint16)
+    if not code:
+        digest(stored=values, PixelPaddingValue=padding)
+        return
+    with pytest.raises(Refused) as refusal:
+        digest(stored=values, PixelPaddingValue=padding)
+    assert refusal.value.code == code
+    assert refusal.value.numbers == {"padding": 63536, "voxels": 1, "reads": 63536 - 1024}
+
+
+def test_signed_padding_stays_below_the_image() -> None:
+    digest(stored=np.array([[-2000, 5]], np.int16), PixelPaddingValue=-2000)

@@ -40,14 +40,20 @@ SERIES: list[tuple[str, int, str, dict[str, float]]] = [
         "",
         {"slices": 20, "step_mm": 0.6666667, "first_z": -22.26025, "pixel_mm": 0.6666667},
     ),
-    ("mr-dual-echo-philips", 120, "GEO-021", {"images": 120, "positions": 30}),
-    ("mr-feet-first-ge", 50, "GEO-021", {"images": 50, "positions": 10}),
     ("mr-small-irregular/non-square-per-slice-rescale", 4, "GEO-027", {}),
     ("pet-single-slices/tcia-acrin-flt-breast-1.dcm", 1, "GEO-020", {"slices": 1}),
     ("compressed/4.51_jpeg_extended_12bit_NM1.dcm", 1, "GEO-003", {}),
-    ("multiframe/ct-legacy-converted-enhanced", 1, "GEO-004", {"frames": 28}),
-    ("multiframe/enhanced-mr-philips-b0map-64.dcm", 1, "GEO-004", {"frames": 64}),
-    ("multiframe/enhanced-mr-emri_small.dcm", 1, "GEO-004", {"frames": 10}),
+    (
+        "multiframe/ct-legacy-converted-enhanced",
+        1,
+        "",
+        {"slices": 28, "step_mm": 5, "first_z": 696.21, "pixel_mm": 0.451172},
+    ),
+    ("multiframe/ct-legacy-pair-24x38x3/multiframe", 1, "", {"slices": 3, "step_mm": 2.5, "pixel_mm": 0.7}),
+    ("multiframe/enhanced-ct-supplemental.dcm", 1, "GEO-006", {}),
+    ("multiframe/enhanced-mr-hyperfine-nonsquare.dcm", 1, "GEO-027", {}),
+    ("multiframe/enhanced-mr-emri_small.dcm", 1, "GEO-010", {"frames": 10, "groups": 0}),
+    ("odd-files/2026-05-26-oob-monochrome-46341.dcm", 1, "GEO-003", {}),
     ("multiframe/nm-multiframe-13.dcm", 1, "GEO-003", {}),
     ("multiframe/parametric-map-float.dcm", 1, "GEO-003", {}),
     ("multiframe/rtdose-15-frames.dcm", 1, "GEO-003", {}),
@@ -187,6 +193,11 @@ def series(count: int = 4, each: Callable[[int], dict[str, Any]] = lambda k: {})
         ({"NumberOfFrames": "1"}, ""),
         ({"NumberOfFrames": "2"}, "GEO-004"),
         ({"Rows": None}, "GEO-002"),
+        ({"PixelPresentation": "COLOR"}, "GEO-006"),
+        ({"RedPaletteColorLookupTableDescriptor": [256, 0, 16]}, "GEO-006"),
+        ({"SOPClassUID": MRImageStorage, "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "GEO-005"),
+        ({"SOPClassUID": PositronEmissionTomographyImageStorage, "RescaleSlope": "2"}, ""),
+        ({"SOPClassUID": PositronEmissionTomographyImageStorage}, "GEO-007"),
     ],
 )
 def test_what_one_header_says_decides(attributes: dict[str, Any], code: str) -> None:
@@ -220,9 +231,20 @@ def test_what_splits_a_series_and_what_does_not(differ: dict[str, Any], expected
         ("1.2.840.10008.5.1.4.1.1.2", {}, "HU"),
         ("1.2.840.10008.5.1.4.1.1.2", {"RescaleType": "HU"}, "HU"),
         ("1.2.840.10008.5.1.4.1.1.2", {"RescaleType": "US"}, ""),
+        ("1.2.840.10008.5.1.4.1.1.2", {"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "VMI"]}, "HU"),
+        ("1.2.840.10008.5.1.4.1.1.2", {"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "EFF_ATOMIC_NUM"]}, ""),
+        (
+            "1.2.840.10008.5.1.4.1.1.2",
+            {"ImageType": ["DERIVED", "PRIMARY", "AXIAL", "MAT_SPECIFIC"], "RescaleType": "MGML"},
+            "MGML",
+        ),
         (MRImageStorage, {}, ""),
         (MRImageStorage, {"RescaleType": "normalized"}, "normalized"),
-        (PositronEmissionTomographyImageStorage, {"Units": "BQML", "RescaleType": "US"}, "BQML"),
+        (
+            PositronEmissionTomographyImageStorage,
+            {"Units": "BQML", "RescaleType": "US", "RescaleSlope": "3"},
+            "BQML",
+        ),
     ],
 )
 def test_units_are_those_the_header_says(sop_class: str, attributes: dict[str, Any], units: str) -> None:
@@ -232,7 +254,7 @@ def test_units_are_those_the_header_says(sop_class: str, attributes: dict[str, A
 
 
 def test_units_that_change_within_a_stack_are_refused() -> None:
-    pet = {"SOPClassUID": PositronEmissionTomographyImageStorage}
+    pet = {"SOPClassUID": PositronEmissionTomographyImageStorage, "RescaleSlope": "3"}
     (candidate,) = candidates_of(series(each=lambda k: {**pet, "Units": "BQML" if k < 2 else "CNTS"}))
     assert candidate.refusal is not None
     assert candidate.refusal.code == "GEO-026"
