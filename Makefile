@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STUDY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev peers demo test lint interop contract faults startup docs clean
+.PHONY: help setup dev peers demo test lint interop receive volumes bench-segment large oracles lint-docker contract faults startup docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,14 +37,33 @@ lint: dev ## ruff, mypy, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-interop: dev peers ## storescu -> bridge -> sandbox -> Orthanc on real studies, with validators
-	@$(BIN)/pytest tests/peers/test_thread.py -s
+interop: dev peers ## storescu -> bridge -> sandbox -> Orthanc on real studies, with validators; a PACS that loops
+	@$(BIN)/pytest tests/peers/test_thread.py tests/peers/test_loop.py tests/peers/test_ask.py -s
+
+receive: dev peers ## all real data arrives bit for bit, from a raw sender and from dcmsend beside storescp
+	@$(BIN)/pytest tests/peers/test_receive_all.py -s
+
+volumes: dev peers ## every series of the test data against its truth, dcm2niix and SimpleITK beside it
+	@$(BIN)/python bench/volumes.py
+
+bench-segment: dev ## SEG of 300 x 5 and 300 x 100 segments beside plain highdicom
+	@$(BIN)/python bench/segment.py
+
+large: dev ## a 1.5 GB input with flat memory
+	@$(BIN)/python bench/large_input.py
+
+oracles: ## the official clients, each in an environment of its own
+	@scripts/oracles.sh
+
+lint-docker: dev ## Dockerfiles and compose file, offline
+	@$(BIN)/hadolint docker/Dockerfile docker/orthanc/Dockerfile
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker/compose.yaml
 
 contract: dev ## every platform through the same suite, killed at every step
 	@$(BIN)/pytest tests/contract
 
-faults: dev ## SIGKILL at every exact point and 50 random ones: one job, one SEG, one SR, nothing lost
-	@$(BIN)/python tests/faults/campaign.py --random 50
+faults: dev ## SIGKILL at every exact point and 200 random ones: one job, one SEG, one SR, nothing lost
+	@$(BIN)/python tests/faults/campaign.py --random 200
 
 startup: dev ## `bridge --help` against `python -c pass`
 	@$(BIN)/python bench/startup.py

@@ -25,10 +25,16 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("site.toml: [destinations.NAME]", site.DestinationSettings),
     ("site.toml: [accounts.NAME]", site.AccountSettings),
     ("site.toml: [engine]", site.EngineSettings),
+    ("site.toml: [retention]", site.RetentionSettings),
     ("rules.toml: [rules.NAME]", rules.RuleModel),
     ("rules.toml: [rules.NAME.inputs.SOCKET]", rules.InputModel),
     ("rules.toml: [rules.NAME.results]", rules.ResultsModel),
     ("rules.toml: [rules.NAME.results.concepts.SOCKET]", rules.Concept),
+    ("rules.toml: [rules.NAME.results.concepts.SOCKET.values.VALUE]", rules.Code),
+    ("rules.toml: [rules.NAME.results.tables.SOCKET]", rules.TableModel),
+    ("rules.toml: [rules.NAME.results.tables.SOCKET.row]", rules.RowModel),
+    ("rules.toml: [rules.NAME.results.tables.SOCKET.columns.COLUMN]", rules.Measured),
+    ("rules.toml: [rules.NAME.results.segments.SOCKET.VALUE]", rules.SegmentModel),
 )
 
 
@@ -70,12 +76,13 @@ def _default(field: Any) -> str:
 
 
 def _helps(model: type[BaseModel]) -> dict[str, str]:
-    """The docstring below each field."""
-    body = ast.parse(inspect.getsource(model)).body[0].body  # type: ignore[attr-defined]
+    """The docstring below each field, inherited ones too."""
     found = {}
-    for field, text in pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
-            found[field.target.id] = " ".join(str(text.value.value).split())  # type: ignore
+    for one in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
+        body = ast.parse(inspect.getsource(one)).body[0].body  # type: ignore[attr-defined]
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                found[field.target.id] = " ".join(str(text.value.value).split())  # type: ignore
     return found
 
 

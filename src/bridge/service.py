@@ -18,19 +18,34 @@ from bridge.config import RulesFile, Site, check_rules
 from bridge.config.load import raise_first
 from bridge.config.site import AccountSettings
 from bridge.errors import Unauthorized
-from bridge.flow import fence
+from bridge.flow import acts, fence, fencing
 from bridge.flow.children import Children
 from bridge.flow.engine import Engine
+from bridge.flow.fencing import Fence, Fencing
 from bridge.flow.intake import Intake
 from bridge.flow.job import Stages
 from bridge.flow.parts import Enqueue, Parts, nothing
+from bridge.flow.relay import Relay
+from bridge.flow.resume import resume
+from bridge.flow.upkeep import Upkeep
 from bridge.log import event
 from bridge.platforms import Account, Platform, make
-from bridge.receive.scp import Listening, Peer, Receiver
+from bridge.receive.listening import Listening, Peer
+from bridge.receive.scp import Receiver
 from bridge.rules import compile_rules
+from bridge.store.acts import Acts
+from bridge.store.alerts import Alerts
+from bridge.store.deliveries import Deliveries
+from bridge.store.disk import refuse_network
 from bridge.store.instances import Instances
-from bridge.store.jobs import Jobs, JobState
+from bridge.store.jobs import Jobs
+from bridge.store.meta import Meta
+from bridge.store.refusals import Refusals
+from bridge.store.retention import Retention
+from bridge.store.studies import Studies
+from bridge.store.submits import Submits
 from bridge.store.tables import Index
+from bridge.store.turns import Turns
 
 log = logging.getLogger("bridge.service")
 
@@ -99,7 +114,7 @@ def build(
 ) -> Built:
     """Open the data directory of a site, which must be this process's alone (`fence.lock`)."""
     key = fence.installation_key(site.data)
-    index = Index(site.data / "index.sqlite", clock=clock)
+    index = Index(site.data / INDEX, clock=clock)
     index.open()
     cores = site.engine.cores or os.cpu_count() or 1
     children = Children(cores, timeout_s=site.engine.child_timeout_s)
@@ -112,9 +127,19 @@ def build(
             site.data / "instances",
             key=key,
             reserve_bytes=site.receive.reserve_bytes,
+            uid_root=site.uid_root,
+            alarm=Alerts(index),
             passing=passing,
         ),
+        studies=Studies(index),
         jobs=Jobs(index),
+        turns=Turns(index),
+        deliveries=Deliveries(index),
+        acts=Acts(index),
+        alerts=Alerts(index),
+        retention=Retention(index, site.data / "instances"),
+        meta=Meta(index),
+        submits=Submits(index),
         children=children,
         platform=platforms.__getitem__,
         enqueue=enqueue,
@@ -137,42 +162,45 @@ class Service:
         self._passing = passing
         self._stop = threading.Event()
         self._lock: IO[str] | None = None
+        self._hands_over = False
 
     def start(self) -> None:
-        """Open everything in the order that is safe: own the directory, then the tables, the engine, the port."""
+        """Open everything in the order that is safe: own the directory, then the tables, the port, the engine."""
         site = self._site
         site.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        refuse_network(site.data)
         self._lock = fence.lock(site.data)
-        self._engine = Engine(site.data / "engine.sqlite", poll_s=site.engine.poll_s)
+        is_new = not any((site.data / name).exists() for name in (fence.KEY_FILE, INDEX))
+        self._engine = Engine(site.data / ENGINE, poll_s=site.engine.poll_s)
         self._built = build(site, enqueue=self._engine.enqueue, passing=self._passing)
         parts = self._built.parts
         # The port before the engine: what fails for a reason that a person can mend fails before anything runs.
-        self.receiver = Receiver(_listening(site), parts.instances)
+        self.receiver = Receiver(_listening(site), parts.instances, Refusals(self._built.index))
         self.receiver.start()
-        self._stages = Stages(parts)
+        self._fencing = Fencing(
+            parts, site.data / ENGINE, lambda name: platform_of(name, site.accounts[name]), is_new=is_new
+        )
+        self._stages = Stages(parts, self._fencing.is_open)
         self._stages.register(self._engine)
-        self._engine.launch(self._stages.queues(site.engine.cores or os.cpu_count() or 1))
-        self._resume(parts)
         self._intake = Intake(
             parts, self._rules, self._models, today=lambda: datetime.now().astimezone().date()
         )
-        parts.instances.begin_again()
+        self._relay = Relay(parts)
+        self._upkeep = Upkeep(parts, self._engine, self._fencing)
+        if not self._fencing.waits():
+            self._hand_over()
+        parts.studies.begin_again()
         self._thread = threading.Thread(target=self._look, name="intake", daemon=True)
         self._thread.start()
         event(log, "service.started", data=str(site.data), rules=len(self._rules), port=self.receiver.port)
 
-    def _resume(self, parts: Parts) -> None:
-        """Note the restart with each job that goes on, and say which cannot because site.toml has changed."""
-        for job in parts.jobs.all(state=JobState.RUNNING):
-            parts.jobs.note(job.id, "job.resumed", stage=job.stage)
-            owed = {one.destination for one in parts.jobs.deliveries(job.id)}
-            gone = sorted({job.account} - set(self._site.accounts) | owed - set(self._site.destinations))
-            if gone:
-                reason = f"{', '.join(gone)} is no longer in site.toml; expected for this job. Put it back"
-                parts.jobs.change(job.id, code="CFG-020", reason=reason)
-                event(
-                    log, "alert.job-stranded", level=logging.ERROR, job=job.id, code="CFG-020", reason=reason
-                )
+    def _hand_over(self) -> None:
+        """From here on something is sent: the directory is known to be ours, and to be of today."""
+        self._fencing.settle()
+        self._fencing.ask()
+        self._engine.launch(self._stages.queues(self._site.engine.cores or os.cpu_count() or 1))
+        resume(self._built.parts, self._engine)
+        self._hands_over = True
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then end at once: what is under way goes on at the next start."""
@@ -187,9 +215,12 @@ class Service:
     def stop(self) -> None:
         event(log, "service.stopping")
         self._stop.set()
-        self.receiver.stop()
+        self.receiver.drain(self._site.engine.stop_s)
         self._thread.join(self._site.engine.stop_s)
+        self._fencing.stop()
         self._engine.stop(self._site.engine.stop_s)
+        if self._hands_over:
+            self._fencing.renew()
         self._built.close()
         (self._site.data / HEALTH).unlink(missing_ok=True)
         event(log, "service.stopped")
@@ -198,24 +229,39 @@ class Service:
         due = 0.0
         while not self._stop.is_set():
             try:
-                self._intake.tick()
+                self._tick()
                 if time.monotonic() >= due:
                     due = time.monotonic() + HEALTH_EVERY_S
-                    self._stages.give_up(self._engine)
-                    write_health(self._site.data, self.receiver.port)
+                    if self._hands_over:
+                        self._stages.give_up(self._engine)
+                        for stage in self._engine.take_up():
+                            event(log, "engine.taken-up", level=logging.WARNING, stage=stage)
+                    write_health(self._site.data, self.receiver.port, self._fencing.state())
             except Exception:  # noqa: BLE001 - a full disk or a locked file must not end the looking
                 event(log, "intake.trouble", level=logging.ERROR, failed=True)
             self._stop.wait(self._site.engine.look_s)
 
+    def _tick(self) -> None:
+        acts.perform(self._built.parts, only=None if self._hands_over else fencing.LIFT)
+        self._intake.tick()
+        if not self._hands_over:
+            if self._fencing.waits():
+                return
+            self._hand_over()
+        self._relay.tick()
+        self._upkeep.tick()
 
+
+INDEX, ENGINE = "index.sqlite", "engine.sqlite"
 HEALTH = "health.json"
 HEALTH_EVERY_S = 5.0
 
 
-def write_health(data: Path, port: int) -> None:
+def write_health(data: Path, port: int, fence: Fence | None = None) -> None:
     """Say that the service lives; `bridge health` reads it without importing the world."""
     part = data / f".{HEALTH}"
-    part.write_text(json.dumps({"pid": os.getpid(), "at": time.time(), "port": port}))
+    state = {"pid": os.getpid(), "at": time.time(), "port": port, "fenced": fence.case if fence else ""}
+    part.write_text(json.dumps(state))
     part.replace(data / HEALTH)
 
 
@@ -233,6 +279,7 @@ def _listening(site: Site) -> Listening:
         quiet_s=receive.quiet_s,
         maximum_associations=receive.maximum_associations,
         maximum_pdu_bytes=receive.maximum_pdu_bytes,
+        maximum_instance_bytes=receive.maximum_instance_bytes,
         acse_timeout_s=receive.acse_timeout_s,
         dimse_timeout_s=receive.dimse_timeout_s,
         network_timeout_s=receive.network_timeout_s,

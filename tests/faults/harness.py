@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,7 +29,7 @@ from bridge.errors import TryLater
 from bridge.sandbox.grand_challenge import Sandbox
 from bridge.sandbox.pacs import SmallPacs, send
 from bridge.sandbox.phantom import make_study, write_study
-from bridge.store.jobs import Jobs
+from bridge.store.jobs import FINAL, Job, Jobs
 from bridge.store.tables import Index, instances
 
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
@@ -37,13 +39,14 @@ SCALE = 0.12
 SITE = """\
 [bridge]
 ae_title = "BRIDGE"
-data = "data"
+data = "{data}"
 rules = "rules.toml"
+{bridge}
 
 [receive]
 port = {port}
-quiet_s = 1.0
-reserve_bytes = 0
+quiet_s = {quiet_s}
+reserve_bytes = {reserve_bytes}
 
 [sources.pacs]
 ae_title = "PACS"
@@ -66,6 +69,8 @@ options = {{ poll_first_s = 0.2, poll_s = 0.2 }}
 poll_s = 0.1
 look_s = 0.1
 retry_s = [0.3, 0.5, 1.0]
+stop_s = 5.0
+{more}
 """
 
 RULES = """\
@@ -101,12 +106,32 @@ class Seen:
 
 
 class World:
-    def __init__(self, folder: Path, *, compute_seconds: float = 0.3) -> None:
+    """`folder` holds the sites of bridges (`site.toml`, `data`), what PACS stored, what the cloud billed, and the log.
+
+    `bridge`: further lines of the table [bridge]; `more`: further tables of site.toml.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        compute_seconds: float = 0.3,
+        quiet_s: float = 0.6,
+        reserve_bytes: int = 0,
+        bridge: str = "",
+        more: str = "",
+        rules: str = RULES,
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.pacs = SmallPacs(folder / "pacs", ae_title="PACS")
         self.cloud = Sandbox(folder / "cloud", compute_seconds=compute_seconds)
-        self.port = _free_port()
+        self.port = free_port()
+        self.data = folder / "data"
+        self.site = folder / "site.toml"
+        self._bridge, self._more, self._rules = bridge, more, rules
+        self._disk: list[str] = []
+        self._quiet_s, self._reserve_bytes = quiet_s, reserve_bytes
         self.acknowledged: list[Path] = []
         self.studies = 0
         self.kills = 0
@@ -115,16 +140,7 @@ class World:
     def __enter__(self) -> World:
         self.pacs.start()
         self.cloud.start()
-        (self.folder / "site.toml").write_text(
-            SITE.format(
-                port=self.port,
-                pacs=self.pacs.port,
-                base_url=self.cloud.base_url,
-                token=self.cloud.token_file,
-                ca=self.cloud.ca_file,
-            )
-        )
-        (self.folder / "rules.toml").write_text(RULES)
+        self.write_site()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -132,13 +148,41 @@ class World:
         self.cloud.stop()
         self.pacs.stop()
 
-    def start(self, kill_at: str = "") -> None:
-        """Start the bridge; returns when it listens, or when it has killed itself already."""
+    def write_site(self) -> None:
+        """(Re)write site.toml and the rules as they are asked for now."""
+        text = SITE.format(
+            port=self.port,
+            pacs=self.pacs.port,
+            base_url=self.cloud.base_url,
+            token=self.cloud.token_file,
+            ca=self.cloud.ca_file,
+            data=self.data.name,
+            bridge=self._bridge,
+            more=self._more,
+            quiet_s=self._quiet_s,
+            reserve_bytes=self._reserve_bytes,
+        )
+        self.site.write_text(text)
+        (self.folder / "rules.toml").write_text(self._rules)
+
+    def change(self, **settings: Any) -> None:
+        """Other settings for the next start: `bridge`, `rules`, `quiet_s`, `reserve_bytes`, `compute_seconds`."""
+        for name, value in settings.items():
+            setattr(self, f"_{name}", value)
+        self.write_site()
+
+    def start(self, kill_at: str = "", *, most: int = 0) -> None:
+        """Start the bridge; returns when it listens, or when it has killed itself already.
+
+        `kill_at`: a point, or `point@UID` for one study alone. `most`: how often a study may interrupt a stage.
+        """
         worker = Path(__file__).with_name("worker.py")
+        self._started = len(self.events("service.started")) if (self.folder / "bridge.log").exists() else 0
         with (self.folder / "bridge.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, str(worker), str(self.folder / "site.toml"), kill_at], stderr=log
-            )
+            program = [sys.executable, str(worker), str(self.site), kill_at, str(most)]
+            self._process = subprocess.Popen([*self._disk, *program], stderr=log)
+        if self._disk:
+            self.data = Path(f"/proc/{self._process.pid}/root{self.folder / 'data'}")
         until = time.monotonic() + 60
         while self._process.poll() is None:
             assert time.monotonic() < until, "the bridge does not listen"
@@ -146,6 +190,21 @@ class World:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             time.sleep(0.02)
+
+    def mounted(self, size_mb: int) -> None:
+        """Give the next life a data directory on a small disk of its own, which is gone with it."""
+        self.data.mkdir()
+        mount = f'mount -t tmpfs -o size={size_mb}m none {self.data} && exec "$0" "$@"'
+        self._disk = ["unshare", "-rm", "sh", "-c", mount]
+
+    def is_dead(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def end(self) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(60)
 
     def kill(self) -> None:
         assert self._process is not None
@@ -206,17 +265,58 @@ class World:
         time.sleep(1.5)  # something superfluous would come now
         return self.seen()
 
+    def log(self) -> list[dict[str, Any]]:
+        """Everything that all lives have logged."""
+        lines = (self.folder / "bridge.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.log() if line["event"] == name]
+
+    def wait_for(self, what: Callable[[], object], within_s: float = 30.0) -> None:
+        until = time.monotonic() + within_s
+        while not what():
+            assert time.monotonic() < until, "it did not come about"
+            time.sleep(0.1)
+
+    def wait_until_started(self, within_s: float = 30.0) -> None:
+        """Until the present life has done all that a start does: it listens before."""
+        self.wait_for(lambda: len(self.events("service.started")) > self._started, within_s)
+
+    def index(self) -> Index:
+        if not self._disk:
+            return Index(self.data / "index.sqlite")
+        # SQLite follows links to their end, which leads out of /proc into our own view of the folder.
+        peek = self.folder / "peek"
+        shutil.rmtree(peek, ignore_errors=True)
+        peek.mkdir()
+        for name in ("index.sqlite", "index.sqlite-wal"):
+            shutil.copyfile(self.data / name, peek / name)
+        return Index(peek / "index.sqlite")
+
+    def jobs(self) -> list[Job]:
+        index = self.index()
+        try:
+            return Jobs(index).all()
+        finally:
+            index.close()
+
+    def is_over(self) -> bool:
+        """Whether every study has a job, and every job has ended."""
+        jobs = self.jobs()
+        return len(jobs) == self.studies and all(job.state in FINAL for job in jobs)
+
     def seen(self) -> Seen:
         stored = {a.sop_instance_uid: a.sop_class_uid for a in self.pacs.attempts if a.file}
         kinds = Counter(stored.values())
-        index = Index(self.folder / "data" / "index.sqlite")
+        index = self.index()
         try:
             with index.read() as connection:
                 names = connection.execute(sa.select(instances.c.file)).scalars().all()
             states = Counter(job.state for job in Jobs(index).all())
         finally:
             index.close()
-        held = {read_body(self.folder / "data" / "instances" / name)[0] for name in names}
+        held = {read_body(self.data / "instances" / name)[0] for name in names}
         return Seen(
             studies=self.studies,
             cloud_jobs=self.cloud_jobs,
@@ -234,7 +334,7 @@ class World:
         )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from harness import World
 from pydicom import dcmread
-from pydicom.uid import generate_uid
+from pydicom.uid import RLELossless, generate_uid
 
-from bridge.store.instances import Instances
 from bridge.store.jobs import Jobs
+from bridge.store.studies import Studies
 from bridge.store.tables import Index
 
 
@@ -41,16 +41,26 @@ def test_resent_late_and_returned_objects_start_no_job(tmp_path: Path) -> None:
         world.send_all(list(world.pacs.held.values()))  # PACS forwards our own results
         index = Index(tmp_path / "data" / "index.sqlite")
         study = dcmread(files[0], stop_before_pixels=True).StudyInstanceUID
-        row = Instances(index, tmp_path / "data" / "instances", key=b"").study(study)
+        row = Studies(index).study(study)
         assert row is not None
         assert row.state == "decided"
 
         late = dcmread(files[-1])  # a dose page that comes after everything else
         late.SOPInstanceUID = late.file_meta.MediaStorageSOPInstanceUID = generate_uid(prefix="2.25.")
         late.save_as(tmp_path / "late.dcm")
-        world.send_all([tmp_path / "late.dcm"])
+        packed = []
+        for one in map(dcmread, files):
+            if one.SeriesNumber == 2:
+                one.compress(RLELossless, generate_instance_uid=False)
+                packed.append(tmp_path / f"{one.SOPInstanceUID}.dcm")
+                one.save_as(packed[-1])
+        world.send_all([tmp_path / "late.dcm", *packed])
         wait_for_decision(world, before)
         assert world.finish(within_s=20).as_expected
+        (job,) = Jobs(index).all()
+        again = [line for line in Jobs(index).timeline(job.id) if line.event == "instance.late"]
+        assert {line.keys["change"] for line in again} == {"re-encoded"}
+        assert len(again) == len(packed)
         assert len(Jobs(index).all()) == 1
 
         changed = next(one for one in map(dcmread, files) if one.SeriesNumber == 2)

@@ -17,6 +17,11 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 READY_S = 30.0
+FORWARD = """\
+function OnStoredInstance(instance, tags, metadata, origin)
+  SendToModality(instance, '{peer}')
+end
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,10 @@ class Orthanc:
 
     AE_TITLE, PORT, HTTP_PORT = "PACS", 4242, 8042
 
-    def __init__(self, program: str, folder: Path, peers: Iterable[Peer]) -> None:
+    def __init__(
+        self, program: str, folder: Path, peers: Iterable[Peer], *, forward_to: str | None = None
+    ) -> None:
+        """`forward_to`: whatever is stored, from whomever, goes to that peer at once."""
         folder.mkdir(parents=True, exist_ok=True)
         self._program, self._folder = program, folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,6 +75,9 @@ class Orthanc:
             "DefaultEncoding": "Utf8",
             "OverwriteInstances": False,
         }
+        if forward_to is not None:
+            (folder / "forward.lua").write_text(FORWARD.format(peer=forward_to.lower()))
+            settings["LuaScripts"] = [str(folder / "forward.lua")]
         self._settings = folder / "orthanc.json"
         self._settings.write_text(json.dumps(settings, indent=1))
 

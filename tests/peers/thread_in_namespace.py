@@ -199,7 +199,19 @@ def write_configuration(folder: Path, cloud: dict[str, Any]) -> None:
 def store(storescu: str, study: Path, called_ae_title: str, port: int) -> Sending:
     """`-R` proposes what the files need: the fixed list of storescu has no room for all classes."""
     done = subprocess.run(
-        [storescu, "-R", "-aet", SCANNER, "-aec", called_ae_title, "+sd", "127.0.0.1", str(port), str(study)],
+        [
+            storescu,
+            "-R",
+            "-aet",
+            SCANNER,
+            "-aec",
+            called_ae_title,
+            "+sd",
+            "+r",
+            "127.0.0.1",
+            str(port),
+            str(study),
+        ],
         capture_output=True,
         timeout=PATIENCE_S,
         check=False,

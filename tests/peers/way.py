@@ -17,6 +17,7 @@ from tests.peers.thread_in_namespace import Facts, Order
 from bridge.flow.cloud import OUTPUT_LIST
 from bridge.itk import ItkImage, read_image
 from bridge.results.output import OutputKind
+from bridge.store.deliveries import Deliveries
 from bridge.store.jobs import Delivery, Job, Jobs, StoredResult
 from bridge.store.tables import Index
 
@@ -161,7 +162,7 @@ def _ways(folder: Path, studies: dict[str, Path]) -> dict[str, Way]:
                 sources=sources,
                 job=job,
                 results=tuple(store.results(job.id)),
-                deliveries=tuple(store.deliveries(job.id)),
+                deliveries=tuple(Deliveries(index).of(job.id)),
                 shelf=folder / "data" / "jobs" / job.id,
                 folder=folder,
             )

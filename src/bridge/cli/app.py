@@ -18,15 +18,27 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-jobs = typer.Typer(help="Look at jobs.", rich_markup_mode=None, no_args_is_help=True)
+jobs = typer.Typer(
+    help="Look at jobs and decide about them. What is decided the service does: exit code 0 done, 1 refused, "
+    "3 recorded, because the service does not run or is busy.",
+    short_help="Look at jobs and decide about them.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+fence = typer.Typer(
+    help="What keeps two bridges from sending the same.", rich_markup_mode=None, no_args_is_help=True
+)
 sandbox = typer.Typer(
     help="Platforms on this machine, for trying and testing.", rich_markup_mode=None, no_args_is_help=True
 )
 app.add_typer(jobs, name="jobs")
+app.add_typer(fence, name="fence")
 app.add_typer(sandbox, name="sandbox")
 
 CONFIG = typer.Option(Path("site.toml"), "--config", "-c", help="site.toml; it names rules.toml.")
 JSON = typer.Option(False, "--json", help="For scripts.")
+JOB = typer.Argument(help="The job's id, or how it begins.")
+REASON = typer.Option("", "--reason", help="Why, for the record. Nothing about the patient.")
 
 
 @app.command()
@@ -101,6 +113,26 @@ def health(config: Path = CONFIG) -> None:
 
 
 @app.command()
+def status(config: Path = CONFIG, json: bool = JSON) -> None:
+    """Show what waits, on whom and since when. Exit with 0 when nothing needs a person, 1 otherwise."""
+    from bridge.cli.status import show_status
+
+    show_status(config, as_json=json)
+
+
+@app.command()
+def backup(
+    folder: Path = typer.Argument(help="A new folder; it looks like a data directory."),
+    files: bool = typer.Option(False, "--files", help="Take objects and files of jobs along."),
+    config: Path = CONFIG,
+) -> None:
+    """Copy both databases and the key, beside the running service."""
+    from bridge.cli.backup import backup
+
+    backup(config, folder, files=files)
+
+
+@app.command()
 def demo(
     study: Path | None = typer.Argument(None, help="A folder of DICOM files; a phantom when left out."),
     out: Path = typer.Option(Path("demo"), "--out", help="Everything the demo makes is in here."),
@@ -133,12 +165,12 @@ def jobs_list(
 
 @jobs.command("show")
 def jobs_show(
-    job: str = typer.Argument(help="The job's id, or how it begins."),
+    job: str = JOB,
     config: Path = CONFIG,
     json: bool = JSON,
     report: Path | None = typer.Option(None, "--report", help="Write the job's report.html there."),
 ) -> None:
-    """Show one job: why, when, what came back, what each destination said."""
+    """Show one job: why, when, what came back, what each destination said, what people asked."""
     from bridge.cli.jobs import show_job
 
     show_job(config, job, as_json=json, report=report)
@@ -146,12 +178,86 @@ def jobs_show(
 
 @jobs.command("release")
 def jobs_release(
-    job: str = typer.Argument(help="The job's id, or how it begins."), config: Path = CONFIG
+    job: str = typer.Argument(help="A job's id or a study's name, or how it begins."),
+    reason: str = REASON,
+    config: Path = CONFIG,
 ) -> None:
-    """Let a job go on that its rule holds."""
-    from bridge.cli.jobs import release_job
+    """Let a job go on that its rule holds, or a study that is held for a doubt."""
+    from bridge.cli.acts import release
 
-    release_job(config, job)
+    release(config, job, reason)
+
+
+@jobs.command("retry")
+def jobs_retry(
+    job: str = JOB,
+    stage: str = typer.Option("", "--from", help="An earlier stage: prepare, cloud, encode or deliver."),
+    reason: str = REASON,
+    config: Path = CONFIG,
+) -> None:
+    """Go on with a job that stopped, at the stage where it stopped. Nothing is billed that runs or succeeded."""
+    from bridge.cli.acts import act_on_job
+
+    act_on_job(config, "retry", job, reason, stage)
+
+
+@jobs.command("cancel")
+def jobs_cancel(job: str = JOB, reason: str = REASON, config: Path = CONFIG) -> None:
+    """End a job that has not ended well. Its platform is told, where it can be told."""
+    from bridge.cli.acts import act_on_job
+
+    act_on_job(config, "cancel", job, reason)
+
+
+@jobs.command("rerun")
+def jobs_rerun(
+    job: str = JOB,
+    reason: str = typer.Option(..., "--reason", help="Why, for the record. Nothing about the patient."),
+    config: Path = CONFIG,
+) -> None:
+    """Do the work of a job that has ended again, as a new job. It is computed and billed again."""
+    from bridge.cli.acts import act_on_job
+
+    act_on_job(config, "rerun", job, reason)
+
+
+@jobs.command("adopt")
+def jobs_adopt(
+    algorithm: str = typer.Argument(help="The platform's name of the algorithm."),
+    out: Path = typer.Option(..., "--out", help="Where results are written; the same folder goes on."),
+    account: str = typer.Option("", "--account", help="An account of site.toml, where there are several."),
+    pin: str = typer.Option("", "--pin", help="Only jobs that this version computed."),
+    image: list[str] = typer.Option([], "--image", help="Only jobs that were given this image."),
+    item: list[str] = typer.Option([], "--item", help="Only jobs that were made from this archive item."),
+    archive: str = typer.Option("", "--archive", help="Only jobs that were made from items of this archive."),
+    config: Path = CONFIG,
+    json: bool = JSON,
+) -> None:
+    """Find jobs of earlier days at the platform and fetch their results. Needs no service, and costs nothing."""
+    from bridge.cli.adopt import adopt_jobs
+    from bridge.flow.adopt import Asked
+
+    asked = Asked(algorithm=algorithm, pin=pin, images=tuple(image), items=tuple(item), archive=archive)
+    adopt_jobs(config, account, asked, out, as_json=json)
+
+
+@fence.command("show")
+def fence_show(config: Path = CONFIG, json: bool = JSON) -> None:
+    """Say whether anything may be sent, and why not."""
+    from bridge.cli.fence import show_fence
+
+    show_fence(config, as_json=json)
+
+
+@fence.command("lift")
+def fence_lift(
+    reason: str = typer.Option(..., "--reason", help="Why this bridge is the only one, for the record."),
+    config: Path = CONFIG,
+) -> None:
+    """Send again: this data directory is the only one of its kind."""
+    from bridge.cli.acts import lift_fence
+
+    lift_fence(config, reason)
 
 
 @sandbox.command("grand-challenge")

@@ -1,22 +1,27 @@
-"""`bridge jobs list` and `show`: our own tables, read from beside the running service."""
+"""`bridge jobs list|show`."""
 
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import RenderableType
 
+from bridge.cli.index import open_index, the_job
+from bridge.cli.words import ago, console, plain, table, until
 from bridge.config import load_site
-from bridge.config.site import Site
+from bridge.dicom.statuses import STORED
 from bridge.errors import ConfigError
+from bridge.store.acts import Acts
+from bridge.store.deliveries import Deliveries
 from bridge.store.jobs import Job, Jobs, JobState
+from bridge.store.rows import Delivery, Line, Turn
 from bridge.store.tables import Index
+from bridge.store.turns import Turns
 
 COLOURS = {
     JobState.READY: "cyan",
@@ -29,52 +34,66 @@ COLOURS = {
 }
 
 
-def open_index(site: Site) -> Index:
-    """The index of a site. Raises ConfigError (CLI-001) where no bridge has run yet."""
-    file = site.data / "index.sqlite"
-    if not file.exists():
-        raise ConfigError(
-            "CLI-001",
-            "no index in the data directory",
-            "a bridge that has run at least once",
-            "Start `bridge serve` first, or name the right site.toml with --config",
-        )
-    return Index(file)
-
-
 def list_jobs(config: Path, state: str, *, as_json: bool) -> None:
-    site = load_site(config)
-    index = open_index(site)
+    """Raises ConfigError (CLI-003) for an unknown state."""
+    index = open_index(load_site(config))
     store = Jobs(index)
     found = store.all(state=_state(state))
+    owed: dict[str, list[Turn]] = {}
+    lines = Turns(index).lines()
+    for turn in Turns(index).owed():
+        owed.setdefault(turn.job_id, []).append(turn)
     if as_json:
-        print(json.dumps([_plain(job) for job in found], indent=1))
+        listed = [{**_plain(job), "turns": _turns(owed.get(job.id, []))} for job in found]
+        print(json.dumps(listed, indent=1))
         return
-    console = Console()
+    out = console()
     if found:
-        table = Table("job", "rule", "state", "stage", "since", "reason", box=None, pad_edge=False)
-        for job in found:
-            table.add_row(
+        rows = [
+            (
                 job.id[:8],
                 job.rule,
-                f"[{COLOURS[job.state]}]{job.state}[/]",
+                _coloured(job),
                 job.stage,
-                _ago(job.changed_at),
-                _plain_text(job.reason),
+                ago(job.changed_at),
+                _why(job, owed.get(job.id, []), lines),
             )
-        console.print(table)
+            for job in found
+        ]
+        out.print(table(("job", "rule", "state", "stage", "since", "reason"), rows))
+    elif state:
+        out.print(f"No job is {state}.")
     else:
-        console.print("No jobs. A study that matches a live rule becomes one when its quiet period is over.")
+        out.print("No jobs. A study that matches a live rule becomes one when its quiet period is over.")
     waiting = store.undecided()
     if waiting and not state:
-        console.print()
-        table = Table("study", "rule", "outcome", "reason", box=None, pad_edge=False)
-        for study, decision in waiting:
-            table.add_row(study, decision.rule, decision.outcome, _plain_text(decision.reason))
-        console.print(table)
+        out.print()
+        undecided = [(study, one.rule, one.outcome, plain(one.reason)) for study, one in waiting]
+        out.print(table(("study", "rule", "outcome", "reason"), undecided))
+
+
+def _why(job: Job, turns: list[Turn], lines: Mapping[str, Line]) -> str:
+    """The reason in a line; for a job that is delivered, what each destination waits for."""
+    if not turns:
+        return plain(job.reason)
+    return "; ".join(
+        f"{turn.destination} {due}" + (f": {reason}" if reason else "")
+        for turn in turns
+        for due, reason in [_due(turn, lines)]
+    )
+
+
+def _due(turn: Turn, lines: Mapping[str, Line]) -> tuple[str, str]:
+    """When a turn is tried next, and why not before: its own reason, or that nobody reaches the destination."""
+    line = lines.get(turn.destination)
+    at = turn.due_at or 0.0
+    if line is None:
+        return until(at), plain(turn.reason)
+    return until(max(at, line.next_at)), plain(line.reason)
 
 
 def show_job(config: Path, beginning: str, *, as_json: bool, report: Path | None) -> None:
+    """Raises ConfigError (CLI-002) for an unknown job."""
     site = load_site(config)
     index = open_index(site)
     store = Jobs(index)
@@ -85,79 +104,107 @@ def show_job(config: Path, beginning: str, *, as_json: bool, report: Path | None
         write(site, index, job, report)
         print(report)
         return
-    timeline = store.timeline(job.id)
-    deliveries = store.deliveries(job.id)
     if as_json:
-        print(
-            json.dumps(
-                {
-                    **_plain(job),
-                    **_remote(job),
-                    "explanation": _masked(job),
-                    "timeline": [asdict(one) for one in timeline],
-                    "deliveries": [
-                        {k: v for k, v in asdict(one).items() if k != "job_id"} for one in deliveries
-                    ],
-                },
-                indent=1,
-            )
-        )
+        print(json.dumps(_everything(index, job), indent=1))
         return
-    console = Console()
-    console.print(f"[bold]{job.id}[/]  [{COLOURS[job.state]}]{job.state}[/] in {job.stage}")
-    console.print(f"rule {job.rule}, {job.algorithm} at {job.account}", highlight=False)
+    out = console()
+    out.print(f"[bold]{job.id}[/]  {_coloured(job)} in {job.stage}, {ago(job.changed_at)}")
+    out.print(f"rule {job.rule}, {plain(job.algorithm)} at {job.account}" + _counters(job))
     remote = _remote(job)
     if remote["remote_id"]:
-        console.print(
-            f"there: job {remote['remote_id']}, version {remote['pin'] or 'not told'}", highlight=False
-        )
+        out.print(f"there: job {plain(remote['remote_id'])}, version {plain(remote['pin']) or 'not told'}")
     if job.reason:
-        console.print(f"{job.code}: {_plain_text(job.reason)}", highlight=False)
-    console.print()
-    explanation = _masked(job)
-    for one in explanation["inputs"]:
-        table = Table(f"for {one['input']}", "", box=None, pad_edge=False)
+        out.print((f"{job.code}: " if job.code else "") + plain(job.reason))
+    for part in _parts(index, store, job):
+        out.print()
+        out.print(part)
+
+
+def _counters(job: Job) -> str:
+    run = f", run {job.run + 1}" if job.run else ""
+    return run + (f", asked for again {job.rerun} time{'s' * (job.rerun > 1)}" if job.rerun else "")
+
+
+def _parts(index: Index, store: Jobs, job: Job) -> Iterator[RenderableType]:
+    for one in _masked(job)["inputs"]:
+        chosen = []
         for candidate in one["candidates"]:
-            style = "green" if candidate["chosen"] else "dim strike"
-            table.add_row(f"[{style}]{candidate['label']}[/]", _plain_text(candidate["reason"]))
-        console.print(table)
-    console.print()
-    table = Table("time", "after", "event", "", box=None, pad_edge=False)
+            style = "green" if candidate["chosen"] else "dim"
+            chosen.append((f"[{style}]{plain(candidate['label'])}[/]", plain(candidate["reason"])))
+        yield table((f"for {one['input']}", ""), chosen)
+    timeline = store.timeline(job.id)
+    rows = []
     for event in timeline:
         keys = " ".join(f"{key}={value}" for key, value in event.keys.items() if value != "")
-        table.add_row(
-            datetime.fromtimestamp(event.at).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
-            f"{event.at - timeline[0].at:.1f} s",
-            event.event,
-            _plain_text(keys),
-        )
-    console.print(table)
+        at = datetime.fromtimestamp(event.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        rows.append((at, f"{event.at - timeline[0].at:.1f} s", event.event, plain(keys)))
+    if rows:
+        yield table(("time", "after", "event", ""), rows)
+    kinds = {one.sop_instance_uid: one.kind for one in store.results(job.id)}
+    deliveries = Deliveries(index).of(job.id)
+    if deliveries:
+        delivered = [
+            (
+                one.destination,
+                kinds.get(one.sop_instance_uid, ""),
+                f"[{'green' if one.outcome in STORED else 'yellow'}]{one.outcome}[/]",
+                str(one.attempts),
+                ago(one.last_at) if one.last_at else "",
+                plain(one.reason),
+            )
+            for one in deliveries
+        ]
+        yield table(("destination", "result", "outcome", "tries", "last", "said"), delivered)
+    turns = [one for one in Turns(index).of_job(job.id) if one.due_at is not None]
+    if turns:
+        lines = Turns(index).lines()
+        waits = [
+            (one.destination, due, str(one.tries), ago(one.since), reason)
+            for one in turns
+            for due, reason in [_due(one, lines)]
+        ]
+        yield table(("destination", "next try", "tries", "owed for", "waits because"), waits)
+    acts = Acts(index).about(job.id)
+    if acts:
+        asked = [
+            (
+                one.act,
+                one.who,
+                ago(one.asked_at),
+                one.outcome or "waits",
+                plain(one.reason),
+                plain(one.answer),
+            )
+            for one in acts
+        ]
+        yield table(("act", "who", "asked", "outcome", "reason", "answer"), asked)
 
 
-def release_job(config: Path, beginning: str) -> None:
-    """Raises ConfigError (CLI-004) for a job that its rule does not hold."""
-    store = Jobs(open_index(load_site(config)))
-    job = the_job(store, beginning)
-    if not store.release(job.id):
-        raise ConfigError(
-            "CLI-004",
-            f"job {job.id[:8]} is {job.state}" + (f" ({job.reason})" if job.reason else ""),
-            'a job that waits because its rule says `mode = "hold"`',
-        )
-    print(f"released {job.id[:8]}")
+def _everything(index: Index, job: Job) -> dict[str, Any]:
+    store = Jobs(index)
+    kinds = {one.sop_instance_uid: one.kind for one in store.results(job.id)}
+    return {
+        **_plain(job),
+        **_remote(job),
+        "explanation": _masked(job),
+        "timeline": [asdict(one) for one in store.timeline(job.id)],
+        "deliveries": [_delivery(one, kinds) for one in Deliveries(index).of(job.id)],
+        "turns": _turns(Turns(index).of_job(job.id)),
+        "acts": [asdict(one) for one in Acts(index).about(job.id)],
+    }
 
 
-def the_job(store: Jobs, beginning: str) -> Job:
-    """The one job whose id begins so. Raises ConfigError (CLI-002) when there is none or more than one."""
-    found = store.find(beginning)
-    if len(found) != 1:
-        raise ConfigError(
-            "CLI-002",
-            f"{len(found)} jobs begin with {beginning!r}",
-            "one job",
-            "`bridge jobs list` shows them; write more of the id",
-        )
-    return found[0]
+def _delivery(one: Delivery, kinds: dict[str, str]) -> dict[str, Any]:
+    values = {key: value for key, value in asdict(one).items() if key != "job_id"}
+    return {**values, "kind": kinds.get(one.sop_instance_uid, "")}
+
+
+def _turns(turns: list[Turn]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in asdict(one).items() if key != "job_id"} for one in turns]
+
+
+def _coloured(job: Job) -> str:
+    return f"[{COLOURS[job.state]}]{job.state}[/]"
 
 
 def _state(word: str) -> JobState | None:
@@ -196,17 +243,7 @@ def _plain(job: Job) -> dict[str, Any]:
         "reason",
         "created_at",
         "changed_at",
+        "run",
+        "rerun",
     )
     return {key: getattr(job, key) for key in keys}
-
-
-def _ago(at: float) -> str:
-    seconds = max(time.time() - at, 0)
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def _plain_text(text: str) -> str:
-    return text.replace("[", "\\[")  # a reason is text, not Rich markup

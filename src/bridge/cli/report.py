@@ -14,6 +14,7 @@ from bridge.flow.prepare import PARCEL_FILE, volumes_of
 from bridge.flow.shelf import RESULTS, JobShelf
 from bridge.operate.report import Facts, ResultFile, Version, write_report
 from bridge.rules import Explanation
+from bridge.store.deliveries import Deliveries
 from bridge.store.instances import Instances
 from bridge.store.jobs import Job, Jobs
 from bridge.store.tables import Index
@@ -32,7 +33,7 @@ def write(site: Site, index: Index, job: Job, path: Path) -> None:
             job=job,
             explanation=TypeAdapter(Explanation).validate_json(job.explanation),
             timeline=tuple(jobs.timeline(job.id)),
-            deliveries=tuple(jobs.deliveries(job.id)),
+            deliveries=tuple(Deliveries(index).of(job.id)),
             volume=_volume(Instances(index, site.data / "instances", key=b""), job),
             results=tuple(
                 ResultFile(stored=one, path=shelf.path(f"{RESULTS}/{one.file}"))

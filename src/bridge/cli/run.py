@@ -22,12 +22,20 @@ from bridge.flow.single import run_job
 from bridge.log import silence_libraries
 from bridge.rules import compile_rules
 from bridge.service import Built, build
+from bridge.store.deliveries import Answered
 from bridge.store.jobs import Job, JobState
 
 FOLDER = "folder"
 """The destination of a case that is written into a folder."""
 
-EXTENSIONS = {"SEG": "seg.dcm", "SR": "sr.dcm"}
+EXTENSIONS = {
+    "SEG": "seg.dcm",
+    "SR": "sr.dcm",
+    "SC": "picture.dcm",
+    "PM": "map.dcm",
+    "FRACTIONAL": "fractional.dcm",
+    "DOC": "pdf.dcm",
+}
 
 
 def run(rule: str, folder: Path, out: Path, config: Path) -> None:
@@ -105,12 +113,12 @@ def _read(built: Built, folder: Path, console: Console) -> str:
 
 
 def _decide(built: Built, intake: Intake, study: str, rule: str) -> Job:
-    row = built.parts.instances.study(study)
+    row = built.parts.studies.study(study)
     assert row is not None
     intake.decide(row)
-    jobs = [job for job in built.parts.jobs.of_study(study) if job.rule == rule]
-    if jobs:
-        return jobs[-1]
+    # Not any job of the rule: an earlier form of it may have left others in the same folder.
+    if job := built.parts.jobs.decided(study, rule):
+        return job
     decision = next(one for one in built.parts.jobs.decisions(study) if one.rule == rule)
     raise Refused("RUN-004", f"the rule did not choose: {decision.reason}", "a volume that it wants")
 
@@ -122,8 +130,12 @@ def _hand_out(built: Built, job: Job, out: Path, console: Console) -> None:
     for result in built.parts.jobs.results(job.id):
         name = f"{result.output_name or job.rule}.{EXTENSIONS.get(result.kind, 'dcm')}"
         shutil.copyfile(shelf.path(f"{RESULTS}/{result.file}"), out / name)
-        written = {result.sop_instance_uid: (Outcome.DELIVERED, None, f"written as {name}")}
-        built.parts.jobs.answered(job.id, FOLDER, written)
+        written = {
+            result.sop_instance_uid: Answered(
+                outcome=Outcome.DELIVERED, status=None, reason=f"written as {name}"
+            )
+        }
+        built.parts.deliveries.answered(job.id, FOLDER, written)
         typer.echo(str(out / name))
     from bridge.cli.report import write
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
@@ -38,6 +38,15 @@ def _name(value: str) -> str:
             f'the name "{value[:40]}"',
             "letters, digits, - and _, at most 64, beginning with a letter or digit",
         )
+    return value
+
+
+def _uid_root(value: str) -> str:
+    """PS3.5 9.1. Behind the root come a dot and up to 39 digits, and a UID has at most 64 characters."""
+    if value and not re.fullmatch(r"[0-2](\.(0|[1-9][0-9]*))+", value):
+        raise bad(describe(value), "a UID: numbers without leading zeros, with dots between them")
+    if len(value) > 24:
+        raise bad(f"{len(value)} characters", "at most 24, so that 39 digits fit behind them")
     return value
 
 
@@ -112,6 +121,8 @@ FilePath = Annotated[Path, BeforeValidator(_path)]
 Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
 Pauses = Annotated[tuple[Seconds, ...], Strict(False), Field(min_length=1)]
 """Seconds before the second, third ... attempt; the last one repeats."""
+Then = Literal["go-on", "hold", "alert"]
+UidRoot = Annotated[str, AfterValidator(_uid_root)]
 Url = Annotated[str, AfterValidator(_url)]
 """https, or http on this machine; without credentials."""
 ProxyUrl = Annotated[str, AfterValidator(_proxy)]

@@ -9,8 +9,20 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
-from bridge.config.fields import AETitle, FilePath, Host, Name, Pauses, Port, ProxyUrl, Seconds, Url
-from bridge.config.load import Document, raise_first, read_document
+from bridge.config.fields import (
+    AETitle,
+    FilePath,
+    Host,
+    Name,
+    Pauses,
+    Port,
+    ProxyUrl,
+    Seconds,
+    Then,
+    UidRoot,
+    Url,
+)
+from bridge.config.load import Document, did_you_mean, raise_first, read_document
 from bridge.config.validate import Section, validate
 from bridge.errors import ConfigError
 
@@ -28,6 +40,10 @@ class BridgeSettings(Section):
     """Lines for machines or for people, on standard error."""
     series_number_base: int = Field(default=9000, ge=1, le=2**31 - 1000)
     """Series numbers of results begin here."""
+    uid_root: UidRoot = ""
+    """A UID root that is registered for this bridge alone; whatever bears it is a result of ours."""
+    same_machine: bool = True
+    """Stop sending when the data folder turns up on another machine. Containers without a fixed machine-id: false."""
 
 
 class ReceiveSettings(Section):
@@ -39,10 +55,16 @@ class ReceiveSettings(Section):
     """DICOM port."""
     quiet_s: Seconds = 30.0
     """A study is complete when nothing has arrived for so long."""
+    longest_s: Seconds = 14400.0
+    """A study that is still not complete so long after it opened gets the treatment of `then`."""
+    then: Then = "hold"
+    """`go-on` with what is there, `hold` for a person, `alert` and wait on."""
     maximum_associations: int = Field(default=25, ge=1, le=1000)
     """Senders at once; one more is rejected."""
     maximum_pdu_bytes: int = Field(default=131072, ge=4096, le=1 << 20)
     """The longest protocol data unit that is announced (PS3.8 D.1)."""
+    maximum_instance_bytes: int = Field(default=1 << 32, ge=1 << 20)
+    """A larger object is refused with 0xA700; each one that arrives is in memory until it is kept."""
     acse_timeout_s: Seconds = 30.0
     """For the negotiation of an association."""
     dimse_timeout_s: Seconds = 60.0
@@ -64,6 +86,12 @@ class SourceSettings(Section):
     """When given, the only address that may use this AE title."""
     quiet_s: Seconds = 30.0
     """Where it is not given, that of `[receive]`."""
+    longest_s: Seconds = 14400.0
+    """Where it is not given, that of `[receive]`."""
+    then: Then = "hold"
+    """Where it is not given, that of `[receive]`."""
+    ask: Name | None = Field(default=None, examples=['"pacs"'])
+    """A destination that is asked by C-FIND which objects the study has; complete is what is here whole."""
 
 
 class DestinationSettings(Section):
@@ -91,6 +119,18 @@ class DestinationSettings(Section):
     """After so long a person must decide."""
     parallel: int = Field(default=1, ge=1, le=16)
     """Associations at once."""
+    keepalive_s: Seconds = 30.0
+    """A silent connection is probed so often (TCP keepalive)."""
+    ask_back: bool = False
+    """Ask by C-FIND whether it has what it said it stored; only then a result counts as delivered."""
+    ask_back_s: Pauses = (5.0, 30.0, 120.0, 600.0, 3600.0)
+    """Pauses before it is asked; after the last one what it does not name is sent again."""
+    segmentation: Literal["binary", "labelmap"] = "binary"
+    """Masks as Segmentation, or as Label Map Segmentation where that is taken and shown."""
+    empty_frames: bool = False
+    """A frame of each segment on every slice, also where nothing is marked: larger, for viewers that want it."""
+    series_number_base: int = Field(default=9000, ge=1, le=2**31 - 1000)
+    """Series numbers of results begin here; where it is not given, that of the bridge."""
 
 
 class AccountSettings(Section):
@@ -137,6 +177,17 @@ class EngineSettings(Section):
     """How long running work may take to end when the bridge is stopped."""
 
 
+class RetentionSettings(Section):
+    """`[retention]`: what may go, and when. Headers, digests, job rows and results stay."""
+
+    pixels_days: float = Field(default=30.0, ge=0, le=3650)
+    """Objects and parcels of a study go so long after its last job was delivered; nothing undelivered ever goes."""
+    keep_pixels: bool = False
+    """Keep them for ever."""
+    stages_days: float = Field(default=14.0, ge=0, le=3650)
+    """Finished stages leave the engine's file after so long."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Everything that site.toml says, defaults filled in and paths absolute."""
@@ -147,11 +198,14 @@ class Site:
     rules_file: Path
     log: Literal["json", "plain"]
     series_number_base: int
+    uid_root: str
+    same_machine: bool
     receive: ReceiveSettings
     sources: Mapping[str, SourceSettings]
     destinations: Mapping[str, DestinationSettings]
     accounts: Mapping[str, AccountSettings]
     engine: EngineSettings
+    retention: RetentionSettings
 
 
 class _SiteFile(Section):
@@ -161,6 +215,7 @@ class _SiteFile(Section):
     destinations: dict[Name, DestinationSettings] = Field(default_factory=dict)
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
     engine: EngineSettings = Field(default_factory=EngineSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
 
 
 def load_site(path: Path) -> Site:
@@ -172,6 +227,7 @@ def load_site(path: Path) -> Site:
     file, problems = validate(_SiteFile, document, _with_inherited(document.data))
     if file is not None:
         problems += _ambiguous_sources(document, file)
+        problems += _unknown_to_ask(document, file)
     raise_first(problems)
     assert file is not None
     return Site(
@@ -181,32 +237,49 @@ def load_site(path: Path) -> Site:
         rules_file=file.bridge.rules,
         log=file.bridge.log,
         series_number_base=file.bridge.series_number_base,
+        uid_root=file.bridge.uid_root,
+        same_machine=file.bridge.same_machine,
         receive=file.receive,
         sources=file.sources,
         destinations=file.destinations,
         accounts=file.accounts,
         engine=file.engine,
+        retention=file.retention,
     )
 
 
 def _with_inherited(data: dict[str, Any]) -> dict[str, Any]:
     """The same tables, with what a source and a destination take from the bridge filled in."""
 
-    def fill(tables: str, key: str, section: str, inherited: str) -> dict[str, Any]:
+    def fill(tables: str, section: str, keys: dict[str, str]) -> dict[str, Any]:
         entries, source = data.get(tables), data.get(section)
-        if not isinstance(entries, dict) or not isinstance(source, dict) or inherited not in source:
+        if not isinstance(entries, dict) or not isinstance(source, dict):
             return {}
-        value = source[inherited]
-        filled = {
-            name: {key: value, **one} if isinstance(one, dict) else one for name, one in entries.items()
-        }
+        given = {key: source[inherited] for key, inherited in keys.items() if inherited in source}
+        filled = {name: {**given, **one} if isinstance(one, dict) else one for name, one in entries.items()}
         return {tables: filled}
 
     return {
         **data,
-        **fill("sources", "quiet_s", "receive", "quiet_s"),
-        **fill("destinations", "calling_ae_title", "bridge", "ae_title"),
+        **fill("sources", "receive", {key: key for key in ("quiet_s", "longest_s", "then")}),
+        **fill(
+            "destinations",
+            "bridge",
+            {"calling_ae_title": "ae_title", "series_number_base": "series_number_base"},
+        ),
     }
+
+
+def _unknown_to_ask(document: Document, file: _SiteFile) -> list[ConfigError]:
+    problems = []
+    for name, source in file.sources.items():
+        if source.ask is not None and source.ask not in file.destinations:
+            there = ", ".join(sorted(file.destinations)) or "none yet"
+            found = f'"{source.ask}" is not among the destinations'
+            key = ("sources", name, "ask")
+            remedy = did_you_mean(source.ask, file.destinations)
+            problems.append(document.error("CFG-008", key, found, f"one of them ({there})", remedy))
+    return problems
 
 
 def _ambiguous_sources(document: Document, file: _SiteFile) -> list[ConfigError]:

@@ -137,6 +137,9 @@ def _sentence(model: type[BaseModel], document: Document, error: ErrorDetails) -
             return document.error("CFG-005", key, f"an empty {_noun(value)}", "at least one entry")
         case "string_too_short":
             return document.error("CFG-005", key, "an empty text", "at least one character")
+        case "string_too_long":
+            found = f"a text of {len(value)} characters"
+            return document.error("CFG-005", key, found, f"at most {context['max_length']}")
         case "finite_number":
             return document.error("CFG-005", key, "no finite number", "a number")
         case _ if kind in _TYPES:

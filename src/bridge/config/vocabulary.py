@@ -153,6 +153,65 @@ FACTS = {
             unit="mm",
             help="The larger of the distances between rows and between columns, to 0.001 mm.",
         ),
+        Fact(
+            name="is_volume",
+            scope=Scope.VOLUME,
+            kind=Kind.TEXT,
+            unit="",
+            help='"yes" when the images lie on one regular grid, else "no" (docs/volumes.md).',
+        ),
+        Fact(
+            name="is_isotropic",
+            scope=Scope.VOLUME,
+            kind=Kind.TEXT,
+            unit="",
+            help='"yes" when the largest of the three spacings is at most 1.05 times the smallest, else "no".',
+        ),
+        Fact(
+            name="orientation",
+            scope=Scope.VOLUME,
+            kind=Kind.TEXT,
+            unit="",
+            help='"axial", "coronal" or "sagittal": the plane of the body to which the slices are nearest.',
+        ),
+        Fact(
+            name="oblique_deg",
+            scope=Scope.VOLUME,
+            kind=Kind.NUMBER,
+            unit="degrees",
+            help="Angle between the slices and that plane, in degrees.",
+        ),
+        Fact(
+            name="tilt_deg",
+            scope=Scope.VOLUME,
+            kind=Kind.NUMBER,
+            unit="degrees",
+            help="Lean of the stack against the normal of its slices (gantry tilt), from positions, in degrees; "
+            "0 for a volume.",
+        ),
+        Fact(
+            name="has_gap",
+            scope=Scope.VOLUME,
+            kind=Kind.TEXT,
+            unit="",
+            help='"yes" when a step between slices is at least 1.5 times the median step, else "no"; no value where '
+            "images share a position.",
+        ),
+        Fact(
+            name="units",
+            scope=Scope.VOLUME,
+            kind=Kind.TEXT,
+            unit="",
+            help='What the rescaled numbers are, as the headers say: "HU", "BQML"; no value where they do not.',
+        ),
+        Fact(
+            name="told_apart_by",
+            scope=Scope.VOLUME,
+            kind=Kind.TEXT,
+            unit="",
+            help="Keywords of the attributes by which it was told from other volumes on the same positions of its "
+            "series, such as EchoTime; no value when it is alone.",
+        ),
         Fact(name="slices", scope=Scope.VOLUME, kind=Kind.NUMBER, unit="", help="Number of slices."),
         Fact(name="rows", scope=Scope.VOLUME, kind=Kind.NUMBER, unit="", help="Number of rows of a slice."),
         Fact(
@@ -253,13 +312,21 @@ HARMLESS = frozenset(
         "Units",
         "calling_ae_title",
         "columns",
+        "has_gap",
         "instances",
+        "is_isotropic",
+        "is_volume",
         "length_mm",
+        "oblique_deg",
+        "orientation",
         "pixel_spacing_mm",
         "rows",
         "series",
         "slices",
         "spacing_mm",
+        "tilt_deg",
+        "told_apart_by",
+        "units",
     }
 )
 """Keywords and facts whose values say nothing about a person; of all others, logs and reports hide the value.

@@ -15,6 +15,8 @@ class Receipt:
     status: int | None
     """The DIMSE status; None when the peer gave no answer at all."""
     reason: str
+    reached: bool = True
+    """False when there was no association with the peer: nothing was sent."""
 
     @property
     def stored(self) -> bool:

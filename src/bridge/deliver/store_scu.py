@@ -1,36 +1,23 @@
 """C-STORE SCU: send results to one destination and say for each instance what the peer answered.
 
-Never "delivered" before the peer said so. An association that breaks leaves the instances behind it without an
-answer: they are sent again, and equal UIDs and bytes make that safe.
+Never "delivered" before the peer said so. An instance that breaks the association stays without an answer; those
+behind it go on a new one, so that it holds up nobody. Sending again is safe: UIDs and bytes are equal.
 """
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydicom.uid import UID
+
+from bridge.deliver.association import Address, associate
 from bridge.deliver.receipt import Receipt
 from bridge.dicom.statuses import Outcome, store_status
 
-CALLED_AE_NOT_RECOGNIZED, CALLING_AE_NOT_RECOGNIZED = 7, 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """A destination that takes C-STORE; every wait is a setting."""
-
-    name: str
-    ae_title: str
-    host: str
-    port: int
-    calling_ae_title: str
-    connect_timeout_s: float
-    acse_timeout_s: float
-    dimse_timeout_s: float
-    network_timeout_s: float
+__all__ = ["Address", "Outgoing", "echo", "store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +33,9 @@ def echo(address: Address) -> Receipt:
     """C-ECHO the destination (PS3.4 A)."""
     from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-    association, problem = _associate(address, [Verification])
+    association, problem = associate(address, [Verification])
     if association is None:
-        return _receipt(address, "", *problem)
+        return _unreached(address, "", *problem)
     try:
         status = association.send_c_echo()
         if "Status" not in status:
@@ -58,26 +45,45 @@ def echo(address: Address) -> Receipt:
         association.release()
 
 
-def store(address: Address, outgoing: Sequence[Outgoing]) -> tuple[Receipt, ...]:
-    """Send instances over one association; one receipt each, in the order given."""
-    classes = sorted({one.sop_class_uid for one in outgoing})
-    association, problem = _associate(address, classes)
-    if association is None:
-        return tuple(_receipt(address, one.sop_instance_uid, *problem) for one in outgoing)
+def store(
+    address: Address, outgoing: Sequence[Outgoing], *, reached: Callable[[], None] = lambda: None
+) -> tuple[Receipt, ...]:
+    """Send instances; one receipt each, in the order given.
+
+    `reached` is called when the first association stands and before anything is sent.
+    """
+    receipts: list[Receipt] = []
+    while len(receipts) < len(outgoing):
+        left = outgoing[len(receipts) :]
+        association, problem = associate(address, sorted({one.sop_class_uid for one in left}))
+        if association is None:
+            receipts += [_unreached(address, one.sop_instance_uid, *problem, one) for one in left]
+            break
+        if not receipts:
+            reached()
+        receipts += _send_until_it_ends(association, address, left)
+    return tuple(receipts)
+
+
+def _send_until_it_ends(association: Any, address: Address, outgoing: Sequence[Outgoing]) -> list[Receipt]:
+    """At least one receipt, also over an association that ends at once."""
+    receipts = []
     try:
         accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
-        return tuple(_send(association, address, one, accepted) for one in outgoing)
+        for one in outgoing:
+            receipts.append(_send(association, address, one, accepted))
+            if not association.is_established:
+                break
     finally:
         if association.is_established:
             association.release()
+    return receipts
 
 
 def _send(association: Any, address: Address, one: Outgoing, accepted: set[str]) -> Receipt:
     uid = one.sop_instance_uid
     if one.sop_class_uid not in accepted:
-        return _receipt(
-            address, uid, Outcome.REFUSED, f"the peer does not take SOP class {one.sop_class_uid}"
-        )
+        return _receipt(address, uid, Outcome.REFUSED, _not_taken(one))
     if not association.is_established:
         return _receipt(address, uid, Outcome.RETRY, "the association ended before this instance")
     try:
@@ -92,57 +98,33 @@ def _send(association: Any, address: Address, one: Outgoing, accepted: set[str])
     return _answered(address, uid, int(status.Status))
 
 
-def _associate(address: Address, abstract_syntaxes: Sequence[str]) -> tuple[Any, tuple[Outcome, str]]:
-    import pynetdicom
-    from pynetdicom import AE, evt
-
-    # Process-wide, and it concerns only senders that hand over a path: those want the file's own bytes.
-    pynetdicom._config.STORE_SEND_CHUNKED_DATASET = True
-    pynetdicom._config.LOG_HANDLER_LEVEL = "none"
-    entity = AE(ae_title=address.calling_ae_title)
-    entity.connection_timeout = address.connect_timeout_s
-    entity.acse_timeout = address.acse_timeout_s
-    entity.dimse_timeout = address.dimse_timeout_s
-    entity.network_timeout = address.network_timeout_s
-    for syntax in abstract_syntaxes:
-        entity.add_requested_context(syntax, "1.2.840.10008.1.2.1")
-    association = entity.associate(
-        address.host,
-        address.port,
-        ae_title=address.ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once)],
-    )
-    if association.is_established:
-        return association, (Outcome.DELIVERED, "")
-    return None, _why_not(association)
+_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 
 
-def _send_at_once(event: Any) -> None:
-    # Without it each request waits 40 ms for the acknowledgement of its first packet (Nagle against delayed ACK).
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _why_not(association: Any) -> tuple[Outcome, str]:
-    if association.is_rejected:
-        primitive = association.acceptor.primitive
-        code, permanent = primitive.diagnostic, primitive.result == 1
-        if primitive.result_source == 1 and code == CALLED_AE_NOT_RECOGNIZED:
-            return Outcome.CONFIGURATION, "association rejected: the peer does not know its called AE title"
-        if primitive.result_source == 1 and code == CALLING_AE_NOT_RECOGNIZED:
-            return Outcome.CONFIGURATION, "association rejected: the peer does not know our AE title"
-        kind = "for good" if permanent else "for now"
+def _not_taken(one: Outgoing) -> str:
+    if one.sop_class_uid == _LABEL_MAP:
         return (
-            Outcome.CONFIGURATION if permanent else Outcome.RETRY,
-            f"association rejected {kind} (source {primitive.result_source}, reason {code})",
+            "the peer does not take Label Map Segmentation, which many archives do not know yet. Write "
+            'segmentation = "binary" for this destination and `bridge jobs rerun` the job, or let the archive take it'
         )
-    if association.acceptor.primitive is not None and not association.accepted_contexts:
-        return Outcome.REFUSED, "the peer accepted no presentation context"
-    return Outcome.RETRY, "no connection: refused, unreachable or timed out"
+    return (
+        f"the peer does not take {UID(one.sop_class_uid).name}. `bridge check` shows what each destination takes; "
+        "another kind of result may do (`results` of the rule)"
+    )
 
 
 def _answered(address: Address, uid: str, status: int) -> Receipt:
     row = store_status(status)
     return _receipt(address, uid, row.outcome, f"0x{status:04X} {row.meaning}", status)
+
+
+def _unreached(
+    address: Address, uid: str, outcome: Outcome, reason: str, one: Outgoing | None = None
+) -> Receipt:
+    """There was no association; one without any presentation context is an answer all the same."""
+    if outcome is Outcome.REFUSED:
+        return _receipt(address, uid, outcome, _not_taken(one) if one else reason)
+    return replace(_receipt(address, uid, outcome, reason), reached=False)
 
 
 def _receipt(address: Address, uid: str, outcome: Outcome, reason: str, status: int | None = None) -> Receipt:

@@ -61,6 +61,17 @@ def ucum(code: str, meaning: str) -> Concept:
 
 ANATOMICAL_STRUCTURE = sct("91723000", "Anatomical Structure")
 TISSUE = sct("85756007", "Tissue")
+PROPERTY_CATEGORIES = {
+    "anatomical-structure": ANATOMICAL_STRUCTURE,
+    "tissue": TISSUE,
+    "abnormal-structure": sct("49755003", "Morphologically Abnormal Structure"),
+    "physical-object": sct("260787004", "Physical Object"),
+    "body-substance": sct("91720002", "Body Substance"),
+    "substance": sct("105590001", "Substance"),
+    "function": sct("246464006", "Function"),
+}
+"""Segmented property categories (CID 7150) by the words of the settings."""
+SIDES = {"left": sct("7771000", "Left"), "right": sct("24028007", "Right")}
 ANY_TISSUE = Anatomy(category=TISSUE, type=TISSUE)
 """For a structure whose name is in no table: its own name stands in the Segment Label."""
 

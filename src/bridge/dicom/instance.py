@@ -30,6 +30,8 @@ class Instance:
     header: Dataset
     own: bool = False
     """Made by this bridge: noted, and never an input."""
+    dropped_at: float | None = None
+    """When retention removed the file; Unix time. The header stays."""
 
     def __repr__(self) -> str:
         return f"Instance(number={self.number})"

@@ -23,11 +23,14 @@ INFLATED_LIMIT_BYTES = 1 << 30
 def data_set(file: Bytes, syntax: str) -> tuple[Bytes, int]:
     """Bytes of the data set and where it begins in them: behind preamble and File Meta Information (PS3.10 7.1)."""
     at = 132 if file[128:132] == b"DICM" else 0
-    while at + 8 <= len(file) and file[at : at + 2] == b"\x02\x00":
-        end = _end_of_element(file, at, "<", implicit=False)
-        if end is None:
+    while file[at : at + 2] == b"\x02\x00" and at + 12 <= len(file):
+        vr, short, long = META.unpack_from(file, at + 4)
+        if vr in SHORT_VRS:
+            at += 8 + short
+        elif vr in LONG_VRS:
+            at += 12 + long
+        else:
             break
-        at = end[0]
     if syntax != uid.DeflatedExplicitVRLittleEndian:
         return file, at
     try:
@@ -43,9 +46,12 @@ def data_set(file: Bytes, syntax: str) -> tuple[Bytes, int]:
 
 
 def pixel_value(data: Bytes, at: int, syntax: str) -> tuple[int, int]:
-    """Offset and length of the value of Pixel Data."""
-    order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
-    found = _scan(data, at, order, implicit=syntax == uid.ImplicitVRLittleEndian)
+    """Offset and length of the value of Pixel Data, in a data set that begins at `at`.
+
+    Raises:
+        Damaged: PIX-001, the bytes break off in front of it; PIX-002, there is none.
+    """
+    found = _scan(data, at, syntax)
     if found is None:
         # The scan gives up at what is unusual (a syntax that lies, a sequence as UN): pydicom knows more.
         try:
@@ -54,16 +60,38 @@ def pixel_value(data: Bytes, at: int, syntax: str) -> tuple[int, int]:
             raise Damaged(
                 "PIX-002", "a data set that cannot be read up to its pixels", "Pixel Data"
             ) from None
-    head = data[found : found + 12]
-    tag = struct.pack(order + "HH", 0x7FE0, 0x0010)
-    if head[:4] != tag or len(head) < 8:
-        raise Damaged("PIX-002", "no Pixel Data element", "pixels (PS3.3 C.7.6.3)")
-    # "O" is odd: these two bytes are never the low half of a length, whatever the syntax declares.
-    if head[4:6] in (b"OB", b"OW"):
-        if len(head) < 12:
+    value = _value(data, found, syntax)
+    if value is None:
+        if data[found : found + 4] == _tag(syntax):
             raise Damaged("PIX-001", "a file that ends within the head of Pixel Data", "pixels")
-        return found + 12, struct.unpack_from(order + "I", head, 8)[0]
-    return found + 8, struct.unpack_from(order + "I", head, 4)[0]
+        raise Damaged("PIX-002", "no Pixel Data element", "pixels (PS3.3 C.7.6.3)")
+    return value
+
+
+def quick_pixel_value(head: bytes, at: int, syntax: str) -> tuple[int, int] | None:
+    """As `pixel_value`, from the first bytes of a file; None where they do not tell."""
+    found = _scan(head, at, syntax)
+    return None if found is None else _value(head, found, syntax)
+
+
+def _value(data: Bytes, found: int, syntax: str) -> tuple[int, int] | None:
+    head = data[found : found + 12]
+    if head[:4] != _tag(syntax) or len(head) < 8:
+        return None
+    # "O" is odd: these two bytes are never the low half of a length, whatever the syntax declares.
+    explicit = head[4:6] in (b"OB", b"OW")
+    if explicit and len(head) < 12:
+        return None
+    begin = 8 if explicit else 4
+    return found + begin + 4, int.from_bytes(head[begin : begin + 4], "big" if _is_big(syntax) else "little")
+
+
+def _is_big(syntax: str) -> bool:
+    return syntax == uid.ExplicitVRBigEndian
+
+
+def _tag(syntax: str) -> bytes:
+    return struct.pack(">HH" if _is_big(syntax) else "<HH", 0x7FE0, 0x0010)
 
 
 def _plain(syntax: str) -> str:
@@ -72,26 +100,53 @@ def _plain(syntax: str) -> str:
     return syntax if syntax in plain else uid.ExplicitVRLittleEndian
 
 
-def _scan(data: Bytes, at: int, order: str, *, implicit: bool) -> int | None:
+def _scan(data: Bytes, at: int, syntax: str) -> int | None:
     """Where Pixel Data begins, by jumping from element to element; None when the bytes do not look regular.
 
     Ten to twenty times as fast as parsing the header, which has been done before, at reception.
     """
-    depth, size = 0, len(data)
-    tag = struct.pack(order + "HH", 0x7FE0, 0x0010)
-    while at + 8 <= size:
-        if depth == 0 and data[at : at + 4] == tag:
+    implicit = syntax == uid.ImplicitVRLittleEndian
+    head = HEADS[_is_big(syntax), implicit]
+    long = LONG_LENGTHS[_is_big(syntax)]
+    depth, last = 0, len(data) - 8
+    while at <= last:
+        if implicit:
+            group, element, length = head.unpack_from(data, at)
+            vr = None
+        else:
+            group, element, vr, length = head.unpack_from(data, at)
+        if group == 0x7FE0 and element == 0x0010 and not depth:
             return at
-        end = _end_of_element(data, at, order, implicit=implicit)
-        if end is None:
-            return None
-        at, change = end
-        depth += change
+        at += 8
+        if group == 0xFFFE:
+            if element != 0xE000:
+                depth -= 1
+                continue
+            if not implicit:
+                length = long.unpack_from(data, at - 4)[0]
+        elif vr is not None and vr not in SHORT_VRS:
+            if vr not in LONG_VRS or at > last + 4:
+                return None
+            length = long.unpack_from(data, at)[0]
+            at += 4
+        if length == UNDEFINED:
+            depth += 1
+        else:
+            at += length
     return None
 
 
-HEADS = {order: struct.Struct(order + "HHI") for order in "<>"}
-"""Group, element and length of an element in implicit VR, by byte order (PS3.5 7.1.3)."""
+META = struct.Struct("<2sHI")
+"""VR, 16-bit and 32-bit length of an element of File Meta Information, always Explicit VR Little Endian."""
+
+HEADS = {
+    (False, True): struct.Struct("<HHI"),
+    (False, False): struct.Struct("<HH2sH"),
+    (True, False): struct.Struct(">HH2sH"),
+}
+"""Group, element, VR and length of an element, by (is big endian, is implicit VR) (PS3.5 7.1.2, 7.1.3)."""
+
+LONG_LENGTHS = {False: struct.Struct("<I"), True: struct.Struct(">I")}
 
 LONG_VRS = frozenset(
     {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
@@ -100,23 +155,3 @@ SHORT_VRS = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN", b"SH"}
     | {b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
-
-
-def _end_of_element(data: Bytes, at: int, order: str, *, implicit: bool) -> tuple[int, int] | None:
-    """Where the next element begins, and the change of depth: into or out of something of undefined length."""
-    group, element, length = HEADS[order].unpack_from(data, at)
-    start = at + 8
-    if group == 0xFFFE:
-        if element != 0xE000:
-            return start, -1
-    elif not implicit:
-        vr = data[at + 4 : at + 6]
-        if vr in LONG_VRS:
-            if at + 12 > len(data):
-                return None
-            start, length = at + 12, struct.unpack_from(order + "I", data, at + 8)[0]
-        elif vr in SHORT_VRS:
-            length = struct.unpack_from(order + "H", data, at + 6)[0]
-        else:
-            return None
-    return (start, 1) if length == UNDEFINED else (start + length, 0)

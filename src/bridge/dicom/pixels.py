@@ -8,86 +8,37 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
-from dataclasses import dataclass
-from io import BytesIO
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
-from pydicom.encaps import encapsulate, get_frame
-from pydicom.pixels.decoders.base import get_decoder
+from pydicom.dataset import Dataset
 
-from bridge.dicom.codestream import claimed_size
-from bridge.dicom.headers import number, text
+from bridge.dicom.codecs import CODECS, decoded, no_codec
 from bridge.dicom.instance import Instance
-from bridge.dicom.pixel_data import UNDEFINED, Bytes, data_set, pixel_value
-from bridge.errors import Damaged, Refused
+from bridge.dicom.layout import Layout, layout_of
+from bridge.dicom.pixel_data import UNDEFINED, Bytes, data_set, pixel_value, quick_pixel_value
+from bridge.errors import Damaged
 
 Array = NDArray[Any]
-FRAME_LIMIT_BYTES = 1 << 28
-"""No larger frame is decompressed: 11,585 x 11,585 of 16 bits. Uncompressed frames are bounded by their file."""
 
-RLE_LIMIT = 128
-"""A run of 128 takes two bytes per byte plane: no RLE frame of a 16-bit image grows by more (PS3.5 G.3)."""
+PLAIN = frozenset({uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian})
+"""Transfer syntaxes in which a frame lies in the file as it is."""
 
-CODECS = {
-    uid.RLELossless: "pydicom",
-    uid.JPEGBaseline8Bit: "pillow",
-    uid.JPEGLossless: "gdcm",
-    uid.JPEGLosslessSV1: "gdcm",
-    uid.JPEGLSLossless: "pyjpegls",
-    uid.JPEGLSNearLossless: "pyjpegls",
-    uid.JPEG2000Lossless: "pylibjpeg",
-    uid.JPEG2000: "pylibjpeg",
-    uid.HTJ2KLossless: "pylibjpeg",
-    uid.HTJ2KLosslessRPCL: "pylibjpeg",
-    uid.HTJ2K: "pylibjpeg",
-}
-"""One plugin of pydicom per transfer syntax, so that every machine decodes alike."""
+NATIVE = PLAIN | {uid.DeflatedExplicitVRLittleEndian}
 
-NATIVE = frozenset(
-    {
-        uid.ImplicitVRLittleEndian,
-        uid.ExplicitVRLittleEndian,
-        uid.ExplicitVRBigEndian,
-        uid.DeflatedExplicitVRLittleEndian,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How a frame is stored, by the Image Pixel module (PS3.3 C.7.6.3)."""
-
-    rows: int
-    columns: int
-    frames: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
-    photometric: str
-
-    @property
-    def frame_bytes(self) -> int:
-        return self.rows * self.columns * self.bits_allocated // 8
-
-    @property
-    def stored_range(self) -> tuple[int, int]:
-        """Smallest and largest number in Bits Stored."""
-        if self.signed:
-            return -(1 << self.bits_stored - 1), (1 << self.bits_stored - 1) - 1
-        return 0, (1 << self.bits_stored) - 1
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(f"{'i' if self.signed else 'u'}{self.bits_allocated // 8}")
+HEADS_BYTES = (1 << 13, 1 << 17)
+"""Of a file, in which the pixels usually begin. Reading them costs less than mapping the file; headers of some
+manufacturers are longer."""
 
 
 class FileReader:
-    """Reads frames from the files of their instances; has no state, so one serves all."""
+    """Reads frames from the files of their instances; one serves all."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Dataset, Layout] | None = None
 
     def __call__(self, instance: Instance, frame: int) -> Array:
         """Stored values of one frame.
@@ -98,195 +49,148 @@ class FileReader:
             (rows, columns), native byte order, 8, 16 or 32 bits, signed by Pixel Representation and extended from
             Bits Stored; bits above High Bit (overlays of old) are gone. May be read-only.
         Raises:
-            Damaged: PIX-001, bytes are missing; PIX-002, no Pixel Data; PIX-005, the codec fails; PIX-008, no file.
+            Damaged: PIX-001, bytes are missing; PIX-002, no Pixel Data; PIX-005, the codec fails; PIX-008, no file;
+                PIX-009, retention has removed it.
             Refused: PIX-003, a layout that is no grey image; PIX-004, no codec; PIX-006, too large.
 
         PS3.5 8.1.1, 8.2, A.4.
         """
-        layout = _layout(instance)
+        return self.into(instance, frame, None)
+
+    def into(self, instance: Instance, frame: int, room: Array | None) -> Array:
+        """As a call. What lies uncompressed in its file is read straight into `room` where that has its size.
+
+        Args:
+            room: contiguous (rows, columns) of any integer type; what stands in it is lost.
+        Returns:
+            `room` under the layout's type, or an array of its own.
+        """
+        layout = self._layout(instance)
         if not 1 <= frame <= layout.frames:
             raise Damaged("PIX-001", f"no frame {frame}", f"1 to {layout.frames}")
         try:
-            stream = instance.file.open("rb")
+            file = os.open(instance.file, os.O_RDONLY)
         except OSError:
-            raise Damaged(
-                "PIX-008", "an instance whose file cannot be opened", "the file it came in"
-            ) from None
-        with stream:
-            if not os.fstat(stream.fileno()).st_size:  # and an empty file cannot be mapped
+            raise _gone(instance) from None
+        try:
+            size = os.fstat(file).st_size
+            if not size:  # and an empty file cannot be mapped
                 raise Damaged("PIX-002", "an empty file", "Pixel Data")
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _frame(data, instance.transfer_syntax_uid, layout, frame)
+            syntax = instance.transfer_syntax_uid
+            place = _quick_place(file, syntax) if syntax in PLAIN else None
+            if place is not None:
+                at = _frame_at(place, size, layout, frame)
+                return _read(file, at, layout, big=syntax == uid.ExplicitVRBigEndian, room=room)
+            with mmap.mmap(file, 0, access=mmap.ACCESS_READ) as data:
+                return _frame(data, syntax, layout, frame)
+        finally:
+            os.close(file)
+
+    def stored_range(self, instance: Instance) -> tuple[int, int]:
+        """Ends that no stored value of the instance can pass, by its header."""
+        return self._layout(instance).stored_range
+
+    def is_plain(self, instance: Instance) -> bool:
+        """Whether frames need no decoding, so that reading them twice costs little."""
+        return instance.transfer_syntax_uid in PLAIN
+
+    def _layout(self, instance: Instance) -> Layout:
+        """Frames of one object share a header, and slices do after `layouts_only`: it is looked at once."""
+        last = self._last
+        if last is None or last[0] is not instance.header:
+            last = self._last = instance.header, layout_of(instance)
+        return last[1]
+
+
+def _gone(instance: Instance) -> Damaged:
+    if instance.dropped_at is None:
+        return Damaged("PIX-008", "an instance whose file cannot be opened", "the file it came in")
+    day = datetime.fromtimestamp(instance.dropped_at, UTC).date()
+    return Damaged(
+        "PIX-009",
+        f"pixels that retention removed on {day}",
+        "the file in which they came",
+        "Send the study again",
+    )
+
+
+def _quick_place(file: int, syntax: str) -> tuple[int, int] | None:
+    """Offset and length of uncompressed Pixel Data, where the head of the file tells both."""
+    for length in HEADS_BYTES:
+        head = os.pread(file, length, 0)
+        _, at = data_set(head, syntax)
+        place = quick_pixel_value(head, at, syntax)
+        if place is not None:
+            return None if place[1] == UNDEFINED else place
+    return None
+
+
+def _frame_at(place: tuple[int, int], size: int, layout: Layout, frame: int) -> int:
+    """Where an uncompressed frame begins; all its bytes are there."""
+    start, length = place
+    before = (frame - 1) * layout.frame_bytes
+    there = min(length, size - start) - before
+    if there < layout.frame_bytes:
+        raise _missing(there, layout, frame)
+    return start + before
+
+
+def _missing(there: int, layout: Layout, frame: int) -> Damaged:
+    return Damaged(
+        "PIX-001",
+        f"{max(there, 0)} bytes for frame {frame}",
+        f"{layout.frame_bytes} ({layout.rows} x {layout.columns} of {layout.bits_allocated} bits)",
+        "Ask the source to send the object again",
+        numbers={"found_bytes": max(there, 0), "expected_bytes": layout.frame_bytes, "frame": frame},
+    )
+
+
+def _read(file: int, at: int, layout: Layout, *, big: bool, room: Array | None) -> Array:
+    shape = (layout.rows, layout.columns)
+    fits = room is not None and room.shape == shape and room.itemsize == layout.dtype.itemsize
+    stored = room.view(layout.dtype) if room is not None and fits else np.empty(shape, layout.dtype)
+    rest = stored.data.cast("B")
+    while rest:
+        count = os.preadv(file, [rest], at)
+        if not count:
+            raise Damaged("PIX-001", "a file that became shorter while it was read", "the file as it came")
+        at, rest = at + count, rest[count:]
+    if not _in_order_of(layout, big=big).isnative:
+        stored.byteswap(inplace=True)
+    return _significant(stored, layout, layout.high_bit, out=stored)
+
+
+def _in_order_of(layout: Layout, *, big: bool) -> np.dtype[Any]:
+    return layout.dtype.newbyteorder(">" if big else "<")
 
 
 def _frame(file: Bytes, syntax: str, layout: Layout, frame: int) -> Array:
+    """A frame of whatever is not read straight: compressed, deflated, or with a head out of the ordinary."""
     if syntax not in NATIVE and syntax not in CODECS:
-        raise _no_codec()
+        raise no_codec()
     data, at = data_set(file, syntax)
-    big = syntax == uid.ExplicitVRBigEndian
     start, length = pixel_value(data, at, syntax)
     if length == UNDEFINED:
-        stored = _compressed(data, start, syntax, layout, frame)
+        stored = decoded(data, start, syntax, layout, frame)
         return _significant(stored, layout, layout.bits_stored - 1)
     if syntax not in NATIVE:
         raise Damaged("PIX-005", "Pixel Data of defined length in a compressed transfer syntax", "fragments")
-    first = start + (frame - 1) * layout.frame_bytes
-    there = min(length, len(data) - start) - (first - start)
-    if there < layout.frame_bytes:
-        raise Damaged(
-            "PIX-001",
-            f"{max(there, 0)} bytes for frame {frame}",
-            f"{layout.frame_bytes} ({layout.rows} x {layout.columns} of {layout.bits_allocated} bits)",
-            "Ask the source to send the object again",
-            numbers={"found_bytes": max(there, 0), "expected_bytes": layout.frame_bytes, "frame": frame},
-        )
-    stored = np.frombuffer(
-        data[first : first + layout.frame_bytes], layout.dtype.newbyteorder(">" if big else "<")
-    )
+    first = _frame_at((start, length), len(data), layout, frame)
+    order = _in_order_of(layout, big=syntax == uid.ExplicitVRBigEndian)
+    stored = np.frombuffer(data[first : first + layout.frame_bytes], order)
     stored = stored.astype(layout.dtype, copy=False).reshape(layout.rows, layout.columns)
     return _significant(stored, layout, layout.high_bit)
 
 
-def _significant(stored: Array, layout: Layout, high_bit: int) -> Array:
+def _significant(stored: Array, layout: Layout, high_bit: int, out: Array | None = None) -> Array:
     """The stored bits alone, sign-extended: shifted to the top, then down again in the type's own arithmetic."""
+    if layout.bits_stored == layout.bits_allocated:
+        return stored
     if high_bit == layout.bits_stored - 1:
         # Nearly always there is nothing to do, and looking costs a tenth of doing.
         lowest, highest = layout.stored_range
         if lowest <= stored.min() and stored.max() <= highest:
             return stored
-    raised = stored << (layout.bits_allocated - 1 - high_bit)
+    raised = np.left_shift(stored, layout.bits_allocated - 1 - high_bit, out=out)
     raised >>= layout.bits_allocated - layout.bits_stored
     return raised
-
-
-def _layout(instance: Instance) -> Layout:
-    header = instance.header
-    found = {
-        keyword: int(number(header, keyword) or 0)
-        for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")
-    }
-    high_bit = number(header, "HighBit")
-    stored = found["BitsStored"]
-    frames = text(header, "NumberOfFrames") or "1"
-    samples = int(number(header, "SamplesPerPixel") or 1)
-    layout = Layout(
-        rows=found["Rows"],
-        columns=found["Columns"],
-        frames=int(frames) if frames.isdecimal() else 0,
-        bits_allocated=found["BitsAllocated"],
-        bits_stored=stored,
-        high_bit=stored - 1 if high_bit is None else int(high_bit),
-        signed=found["PixelRepresentation"] == 1,
-        photometric=text(header, "PhotometricInterpretation") or "",
-    )
-    whole = (
-        layout.rows > 0
-        and layout.columns > 0
-        and layout.frames > 0
-        and layout.bits_allocated in (8, 16, 32)
-        and 0 < layout.bits_stored <= layout.high_bit + 1 <= layout.bits_allocated
-        and samples == 1
-    )
-    if not whole:
-        raise Refused(
-            "PIX-003",
-            f"{layout.rows} x {layout.columns} pixels of {samples} samples, {layout.frames} frames, "
-            f"{layout.bits_stored} of {layout.bits_allocated} bits up to bit {layout.high_bit}",
-            "a grey image of 8, 16 or 32 bits (PS3.3 C.7.6.3)",
-        )
-    return layout
-
-
-def _compressed(data: Bytes, start: int, syntax: str, layout: Layout, frame: int) -> Array:
-    plugin = CODECS.get(uid.UID(syntax))
-    decoder = get_decoder(syntax) if plugin is not None else None
-    if decoder is None or plugin not in decoder.available_plugins:
-        raise _no_codec()
-    if layout.frame_bytes > FRAME_LIMIT_BYTES:
-        raise Refused("PIX-006", f"a frame of {layout.frame_bytes} bytes", f"at most {FRAME_LIMIT_BYTES}")
-    encoded = _encoded_frame(data, start, layout, frame)
-    _plausible(encoded, syntax, layout)
-    try:
-        values, _ = decoder.as_array(
-            encapsulate([encoded]),
-            index=0,
-            raw=True,
-            decoding_plugin=plugin,
-            **_options(layout),
-        )
-    except Exception:  # noqa: BLE001 - every codec raises its own kinds
-        raise Damaged(
-            "PIX-005",
-            f"frame {frame} of {len(encoded)} bytes that its codec cannot decode",
-            f"{layout.rows} x {layout.columns} pixels",
-            "Ask the source to send the object again, or uncompressed",
-            numbers={"frame": frame, "encoded_bytes": len(encoded)},
-        ) from None
-    return np.asarray(values, layout.dtype).reshape(layout.rows, layout.columns)
-
-
-def _no_codec() -> Refused:
-    return Refused(
-        "PIX-004",
-        "a transfer syntax that is not decoded here",
-        "uncompressed, RLE, JPEG, JPEG-LS or JPEG 2000",
-        "Ask the source for another transfer syntax",
-    )
-
-
-def _options(layout: Layout) -> Any:
-    return {
-        "rows": layout.rows,
-        "columns": layout.columns,
-        "number_of_frames": 1,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": layout.photometric,
-        "pixel_representation": int(layout.signed),
-        "bits_allocated": layout.bits_allocated,
-        "bits_stored": layout.bits_stored,
-        "pixel_keyword": "PixelData",
-    }
-
-
-def _encoded_frame(data: Bytes, start: int, layout: Layout, frame: int) -> bytes:
-    try:
-        if not _whole(data, start):
-            raise ValueError
-        stream: Any = data if isinstance(data, mmap.mmap) else BytesIO(data)
-        stream.seek(start)
-        return get_frame(stream, frame - 1, number_of_frames=layout.frames)
-    except Exception:  # noqa: BLE001 - pydicom raises many kinds
-        raise Damaged(
-            "PIX-001",
-            f"fragments that break off, or do not hold frame {frame}",
-            f"{layout.frames} frames up to a delimiter (PS3.5 A.4)",
-            "Ask the source to send the object again",
-            numbers={"frame": frame, "frames": layout.frames},
-        ) from None
-
-
-def _whole(data: Bytes, at: int) -> bool:
-    """Whether the fragments are all there: some codecs make an image of what is left of a frame."""
-    while at + 8 <= len(data):
-        group, element, length = struct.unpack_from("<HHI", data, at)
-        if (group, element) != (0xFFFE, 0xE000):
-            return (group, element) == (0xFFFE, 0xE0DD)
-        at += 8 + length
-    return False
-
-
-def _plausible(encoded: bytes, syntax: str, layout: Layout) -> None:
-    """Before a codec is let loose: does the frame claim the size of the header, and could it hold it?"""
-    if syntax == uid.RLELossless:
-        if layout.frame_bytes > RLE_LIMIT * len(encoded):
-            raise Damaged(
-                "PIX-001",
-                f"an RLE frame of {len(encoded)} bytes",
-                f"enough for {layout.frame_bytes}",
-                numbers={"found_bytes": len(encoded), "expected_bytes": layout.frame_bytes},
-            )
-        return
-    claimed = claimed_size(encoded)
-    if claimed != (layout.rows, layout.columns):
-        size = f"{claimed[0]} x {claimed[1]} pixels" if claimed else "no size"
-        raise Damaged("PIX-005", f"a codestream of {size}", f"{layout.rows} x {layout.columns} pixels")

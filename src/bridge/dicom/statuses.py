@@ -1,4 +1,8 @@
-"""C-STORE statuses and what each means for a delivery, as one table (PS3.4 B.2.3, PS3.7 C)."""
+"""C-STORE statuses and what each means for a delivery, as one table (PS3.4 B.2.3, PS3.7 C).
+
+What happens without a status stands in `bridge.deliver`: no answer and no connection are tried again, a rejected AE
+title is a matter of configuration, a class for which no presentation context was accepted is refused.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,18 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """What is to be done with an instance after a peer answered."""
+    """What a peer's answer means for an instance, and what is to be done with it."""
 
     DELIVERED = "delivered"
     WARNED = "warned"
     """Stored, and the peer says that it changed or doubts something."""
+    CONFIRMED = "confirmed"
+    """Stored, and named by the peer when it was asked."""
     RETRY = "retry"
     RETRY_FEW = "retry-few"
     """Some peers use these for passing trouble: a few tries, then a person."""
+    RETRY_ONCE = "retry-once"
+    """The peer did not understand our request: once more on a new association, then a person."""
     REFUSED = "refused"
     """The peer will not take this instance, ever."""
     CONFIGURATION = "configuration"
@@ -23,8 +31,8 @@ class Outcome(StrEnum):
     """The peer holds this SOP Instance UID already."""
 
 
-STORED = frozenset({Outcome.DELIVERED, Outcome.WARNED})
-AGAIN = frozenset({Outcome.RETRY, Outcome.RETRY_FEW, Outcome.CONFIGURATION})
+STORED = frozenset({Outcome.DELIVERED, Outcome.WARNED, Outcome.CONFIRMED})
+AGAIN = frozenset({Outcome.RETRY, Outcome.RETRY_FEW, Outcome.RETRY_ONCE, Outcome.CONFIGURATION})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +72,9 @@ STORE_STATUSES: tuple[Row, ...] = (
     _row(0x0121, "missing attribute value", Outcome.REFUSED),
     _row(0x0122, "refused: SOP class not supported", Outcome.REFUSED),
     _row(0x0124, "refused: not authorized", Outcome.CONFIGURATION),
-    _row(0x0210, "duplicate invocation", Outcome.RETRY),
-    _row(0x0211, "unrecognized operation", Outcome.RETRY_FEW),
-    _row(0x0212, "mistyped argument", Outcome.RETRY_FEW),
+    _row(0x0210, "duplicate invocation", Outcome.RETRY_ONCE),
+    _row(0x0211, "unrecognized operation", Outcome.RETRY_ONCE),
+    _row(0x0212, "mistyped argument", Outcome.RETRY_ONCE),
     _row(0x0213, "resource limitation", Outcome.RETRY),
     _row(0xFE00, "cancel", Outcome.RETRY),
 )

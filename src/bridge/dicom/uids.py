@@ -16,9 +16,21 @@ def _digest(key: bytes, parts: tuple[str, ...]) -> bytes:
     return hmac.new(key, message, hashlib.sha256).digest()
 
 
-def keyed_uid(key: bytes, *parts: str) -> str:
-    """A UID below 2.25 (PS3.5 B.2) with 128 bits of HMAC-SHA256 over the length-prefixed UTF-8 `parts`."""
-    return f"2.25.{int.from_bytes(_digest(key, parts)[:16], 'big')}"
+UUID_ROOT = "2.25"
+"""The root of UIDs that nobody has to register (PS3.5 B.2)."""
+
+
+def keyed_uid(key: bytes, *parts: str, root: str = UUID_ROOT) -> str:
+    """A UID below `root` with 128 bits of HMAC-SHA256 over the length-prefixed UTF-8 `parts`.
+
+    Those bits are at most 39 digits: a root of at most 24 characters leaves room for them (PS3.5 9.1).
+    """
+    return f"{root}.{int.from_bytes(_digest(key, parts)[:16], 'big')}"
+
+
+def is_below(uid: str, root: str) -> bool:
+    """Whether a UID was made under a root; nothing is under the root ""."""
+    return bool(root) and uid.startswith(f"{root}.")
 
 
 def keyed_name(key: bytes, *parts: str) -> str:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bridge.export.formats import FORMATS, Format, Written, format_named
+    from bridge.export.formats import FORMATS, Format, Voxels, Written, format_named
     from bridge.export.parcel import Order, OrderedFile, OrderedValue, Parcel, ParcelFile, Repeat, Step
 
 __all__ = [
@@ -22,11 +22,12 @@ __all__ = [
     "ParcelFile",
     "Repeat",
     "Step",
+    "Voxels",
     "Written",
     "format_named",
 ]
 
-_FORMATS = {"FORMATS", "Format", "Written", "format_named"}
+_FORMATS = {"FORMATS", "Format", "Voxels", "Written", "format_named"}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any
 
-from numpy.typing import NDArray
-
-from bridge.errors import ConfigError
-from bridge.export.mha import write_mha
-from bridge.export.written import Sink, Written
+from bridge.errors import ConfigError, Refused
+from bridge.export.mha import write_mha, write_mha_compressed
+from bridge.export.nifti import write_nifti, write_nifti_gz
+from bridge.export.nrrd import write_nrrd, write_nrrd_compressed
+from bridge.export.written import Sink, Voxels, Written
 from bridge.volumes.volume import Geometry
 
-__all__ = ["FORMATS", "Format", "Sink", "Written", "format_named"]
+__all__ = ["FORMATS", "Format", "Sink", "Voxels", "Written", "format_named"]
+
+BYTES = "application/octet-stream"
+"""None is registered for MetaImage, NIfTI or NRRD."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,17 +29,61 @@ class Format:
     extension: str
     """With its dot."""
     media_type: str
-    write: Callable[[Geometry, NDArray[Any], Sink], Written]
+    write: Callable[[Geometry, Voxels, Sink], Written]
+    names_the_patient: bool = False
+    """It carries the header of its source: refused as long as nothing takes the patient out of it."""
+
+
+def refuse(geometry: Geometry, voxels: Voxels, sink: Sink) -> Written:
+    """What stands where a writer would.
+
+    Raises:
+        Refused: EXP-005, always.
+    """
+    raise _names_the_patient()
+
+
+def _names_the_patient() -> Refused:
+    return Refused(
+        "EXP-005",
+        "a DICOM format, which carries the header of its source",
+        "a format without one, as long as headers are not de-identified: mha, nii or nrrd",
+        "Choose an input of the algorithm that takes one of them",
+    )
 
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
-        "mha": Format(
-            name="mha",
-            extension=".mha",
-            media_type="application/octet-stream",  # none is registered for MetaImage
-            write=write_mha,
-        ),
+        one.name: one
+        for one in (
+            Format(name="mha", extension=".mha", media_type=BYTES, write=write_mha),
+            Format(name="mha-compressed", extension=".mha", media_type=BYTES, write=write_mha_compressed),
+            Format(name="nii", extension=".nii", media_type=BYTES, write=write_nifti),
+            Format(name="nii.gz", extension=".nii.gz", media_type="application/gzip", write=write_nifti_gz),
+            Format(name="nrrd", extension=".nrrd", media_type=BYTES, write=write_nrrd),
+            Format(name="nrrd-compressed", extension=".nrrd", media_type=BYTES, write=write_nrrd_compressed),
+            Format(
+                name="dicom",
+                extension=".dcm",
+                media_type="application/dicom",
+                write=refuse,
+                names_the_patient=True,
+            ),
+            Format(
+                name="dicom-zip",
+                extension=".zip",
+                media_type="application/zip",
+                write=refuse,
+                names_the_patient=True,
+            ),
+            Format(
+                name="dicom-multi-frame",
+                extension=".dcm",
+                media_type="application/dicom",
+                write=refuse,
+                names_the_patient=True,
+            ),
+        )
     }
 )
 
@@ -47,8 +93,11 @@ def format_named(name: str) -> Format:
 
     Raises:
         ConfigError: EXP-001, no such format; names the known ones.
+        Refused: EXP-005, it is known and must not leave.
     """
     if name in FORMATS:
+        if FORMATS[name].names_the_patient:
+            raise _names_the_patient()
         return FORMATS[name]
     near = get_close_matches(name, FORMATS, n=1)
     raise ConfigError(

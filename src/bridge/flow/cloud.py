@@ -14,14 +14,15 @@ import logging
 from pydantic import TypeAdapter
 
 from bridge.config.rules import RuleModel
-from bridge.errors import BridgeError, Damaged, Held, Never, TryLater, Unsure
+from bridge.errors import BridgeError, Damaged, Held, Never, TryLater, Unauthorized, Unsure
 from bridge.export.parcel import Order, Parcel, Repeat, Step
 from bridge.flow.engine import in_thread
 from bridge.flow.parts import Parts
 from bridge.flow.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.shelf import OUTPUTS
-from bridge.flow.verdicts import Answer, pause
+from bridge.flow.verdicts import GOING, STOP, UNAUTHORIZED, Answer, pause
 from bridge.log import event
+from bridge.platforms.optional import Breaks, Compares
 from bridge.platforms.protocol import (
     RESTART,
     AskAgain,
@@ -43,8 +44,17 @@ SUFFIXES = {
     "image/tiff": ".tif",
     "application/json": ".json",
     "text/csv": ".csv",
+    "application/pdf": ".pdf",
+    "application/zip": ".zip",
+    "model/obj": ".obj",
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "video/mp4": ".mp4",
 }
 """By media type; readers of images go by the ending."""
+
+LOOK_S = 5.0
+"""How often a job that rests between two looks at its platform is looked at here."""
 
 REMOTE = TypeAdapter(RemoteJob)
 PARCEL = TypeAdapter(Parcel)
@@ -54,7 +64,7 @@ OUTPUT_LIST = TypeAdapter(tuple[Output, ...])
 
 def step_names(parts: Parts, job_id: str) -> list[str]:
     """The steps of the job's order; the engine keeps the answer, so a restart walks the same list."""
-    return [step.name for step in _parcel(parts, job_id).order.steps]
+    return [step.name for step in parcel_of(parts, job_id).order.steps]
 
 
 async def describe(parts: Parts, account: str, algorithm: str, declared_version: str) -> None:
@@ -65,7 +75,10 @@ async def describe(parts: Parts, account: str, algorithm: str, declared_version:
     except BridgeError as error:
         event(log, "platform.not-described", level=logging.WARNING, account=account, code=error.code)
         await in_thread(_keep_spec, parts, words, None, error.code, error.sentence())
+        if isinstance(error, Unauthorized):
+            await in_thread(parts.alerts.begin, UNAUTHORIZED, account, error.sentence())
         return
+    await in_thread(parts.alerts.end, UNAUTHORIZED, account)
     await in_thread(_keep_spec, parts, words, SPEC.dump_json(spec).decode(), "", "")
 
 
@@ -75,7 +88,7 @@ def _keep_spec(parts: Parts, words: tuple[str, str, str], spec: str | None, code
 
 async def submit(parts: Parts, job: Job, name: str) -> Answer | None:
     """Perform one step of the order, once, and before it every earlier one whose note was dropped."""
-    parcel: Parcel = await in_thread(_parcel, parts, job.id)
+    parcel: Parcel = await in_thread(parcel_of, parts, job.id)
     _check_deadline(parts, job, f"step {name} is still not done")
     steps = parcel.order.steps
     remote = _remote(job)
@@ -89,7 +102,7 @@ async def _perform(parts: Parts, job: Job, step: Step, remote: RemoteJob, parcel
     platform = parts.platform(job.account)
     parts.passing(f"{_point(step)}:before")
     if step.name in remote.begun and step.repeat is Repeat.FIND_FIRST:
-        remote = await _look(parts, job, platform, remote, parcel.order)
+        remote = await look(parts, job, platform, remote, parcel.order)
         if step.name in remote.notes:
             return remote
     remote = dataclasses.replace(remote, begun=tuple(dict.fromkeys([*remote.begun, step.name])))
@@ -97,7 +110,7 @@ async def _perform(parts: Parts, job: Job, step: Step, remote: RemoteJob, parcel
     try:
         remote = await platform.perform(step, remote, parcel, parts.shelf(job.id))
     except Unsure:
-        remote = await _look(parts, job, platform, remote, parcel.order)
+        remote = await look(parts, job, platform, remote, parcel.order)
         if step.name not in remote.notes:
             raise
     except TryLater as stale:
@@ -129,18 +142,22 @@ async def wait(parts: Parts, job: Job) -> Answer | None:
     account = parts.site.accounts[job.account]
     platform = parts.platform(job.account)
     remote = _remote(job)
-    raw, misses = "", 0
+    raw, misses, away_s = "", 0, 0.0
     parts.passing("await:before")
     while True:
-        _check_deadline(parts, job, f"the platform says {raw or 'nothing'}")
+        # Patience is with the platform at work, not with its outage.
+        _check_deadline(parts, job, f"the platform says {raw or 'nothing'}", away_s)
         try:
             state = await platform.state(remote)
             misses = 0
         except TryLater as trouble:
             # The platform is away: that is no news about the job, so the step goes on.
             event(log, "platform.away", level=logging.WARNING, account=job.account, code=trouble.code)
-            await asyncio.sleep(max(trouble.after_s or 0.0, pause(account.retry_s, misses)))
+            pause_s = max(trouble.after_s or 0.0, pause(account.retry_s, misses))
+            if not await _rest(parts, job, pause_s):
+                return STOP
             misses += 1
+            away_s += pause_s
             continue
         if state.raw != raw:
             raw = state.raw
@@ -152,7 +169,20 @@ async def wait(parts: Parts, job: Job) -> Answer | None:
         if state.phase is Phase.ENDED:
             _judge(job, state)
             return None
-        await asyncio.sleep(state.look_again_s)
+        if not await _rest(parts, job, state.look_again_s):
+            return STOP
+
+
+async def _rest(parts: Parts, job: Job, pause_s: float) -> bool:
+    """Wait, and say whether the job is still wanted: a person may cancel it, and its place is for another then."""
+    while True:
+        row = await in_thread(parts.jobs.get, job.id)
+        if row.state not in GOING or row.run != job.run:
+            return False
+        if pause_s <= 0:
+            return True
+        await asyncio.sleep(min(pause_s, LOOK_S))
+        pause_s -= LOOK_S
 
 
 async def fetch(parts: Parts, job: Job) -> None:
@@ -161,6 +191,11 @@ async def fetch(parts: Parts, job: Job) -> None:
     platform = parts.platform(job.account)
     remote = _remote(job)
     shelf = parts.shelf(job.id)
+    if isinstance(platform, Compares):
+        equal = await platform.compare(remote, await in_thread(parcel_of, parts, job.id), shelf)
+        if equal:
+            names = ", ".join(equal)
+            await in_thread(lambda: parts.jobs.note(job.id, "cloud.same-grid", inputs=names))
     kept = []
     for number, output in enumerate(await platform.outputs(remote)):
         if output.presence is Presence.HERE:
@@ -182,9 +217,12 @@ async def fetch(parts: Parts, job: Job) -> None:
     parts.passing("fetch:after")
 
 
-def _check_deadline(parts: Parts, job: Job, where: str) -> None:
-    """Raise Held (CLD-001) when the account's patience is over."""
-    if job.deadline_at is not None and parts.clock() > job.deadline_at:
+def _check_deadline(parts: Parts, job: Job, where: str, away_s: float = 0.0) -> None:
+    """Raise Held (CLD-001) when the account's patience is over and the platform is there to lose it with."""
+    platform = parts.platform(job.account)
+    if isinstance(platform, Breaks) and platform.away_s() > 0:
+        return
+    if job.deadline_at is not None and parts.clock() > job.deadline_at + away_s:
         hours = parts.site.accounts[job.account].deadline_hours
         raise Held("CLD-001", f"no end after {hours:g} hours; {where}", "a result", "Look at the platform")
 
@@ -208,7 +246,7 @@ def _judge(job: Job, state: State) -> None:
         )
 
 
-async def _look(parts: Parts, job: Job, platform: Platform, remote: RemoteJob, order: Order) -> RemoteJob:
+async def look(parts: Parts, job: Job, platform: Platform, remote: RemoteJob, order: Order) -> RemoteJob:
     """Find before create. Comes back with the notes of a job that was found, or unchanged when there is none."""
     spec: Spec = await in_thread(lambda: SPEC.validate_json(parts.shelf(job.id).open(SPEC_FILE).read()))
     found = await platform.find(remote, spec, order)
@@ -236,7 +274,7 @@ def _remote(job: Job) -> RemoteJob:
     return REMOTE.validate_json(job.remote)
 
 
-def _parcel(parts: Parts, job_id: str) -> Parcel:
+def parcel_of(parts: Parts, job_id: str) -> Parcel:
     with parts.shelf(job_id).open(PARCEL_FILE) as stream:
         return PARCEL.validate_json(stream.read())
 

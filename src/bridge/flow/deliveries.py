@@ -1,132 +1,230 @@
-"""Stage `deliver`: store what is still owed at one destination, until nothing is."""
+"""Stage `deliver`: one turn of one job at one destination is one try, until nothing is owed there any more.
+
+A turn that reached nobody is put back and waits for the line of its destination; one that left something gets another
+turn after a pause of its own. The job ends when no destination owes or is owed anything.
+"""
 
 from __future__ import annotations
 
 import logging
+import sqlite3
+import time
+from collections.abc import Sequence
+from functools import partial
 
-from bridge.config.site import Site
-from bridge.deliver.receipt import Receipt
-from bridge.deliver.store_scu import Address, Outgoing
-from bridge.deliver.store_scu import store as c_store
+import sqlalchemy.exc
+
+from bridge.config.site import DestinationSettings
+from bridge.deliver.query import Silent
 from bridge.dicom.statuses import STORED, Outcome
+from bridge.flow import custody, offers
+from bridge.flow.destinations import REFUSES_US, UNREACHED, Away, address_of, may_try
 from bridge.flow.parts import Parts
-from bridge.flow.shelf import RESULTS
-from bridge.flow.verdicts import Answer, again, pause
+from bridge.flow.verdicts import GOING, STOP, Answer, again, guard, pause
 from bridge.log import event
-from bridge.store.jobs import Delivery, Job, JobState
+from bridge.store.deliveries import HELD, OWED, UNNAMED
+from bridge.store.rows import Delivery, Job, JobState, Turn
+
+__all__ = ["address_of", "show", "turn"]
 
 log = logging.getLogger("bridge.deliver")
 
-HELD = "held"
-FINAL = frozenset({*STORED, Outcome.REFUSED, HELD})
-FEW = 3
-"""Tries for statuses that some peers use for passing trouble and others for good."""
+LEFT, NOT_STORED, NOT_NAMED, SILENT = "DLV-001", "DLV-002", "DLV-003", "DLV-006"
+GONE = "CFG-020"
+WORST = (GONE, REFUSES_US, UNREACHED, LEFT, SILENT)
+"""What the job row shows when its destinations have different reasons; reasons of this machine come before all."""
+SETTLED = frozenset({Outcome.CONFIRMED, Outcome.REFUSED, HELD, UNNAMED})
+SAID = frozenset({Outcome.DELIVERED, Outcome.WARNED, Outcome.DUPLICATE})
+"""The peer says that it has it; enough where it is not asked."""
+MACHINE_S = 5.0
 
 
-def store(parts: Parts, job: Job, destination: str) -> Answer | None:
-    """Offer what is owed, write what the peer said of each instance, say how long to pause if some is left."""
-    owed = [d for d in parts.jobs.deliveries(job.id, destination) if d.outcome not in FINAL]
-    if owed:
-        _offer(parts, job, destination, owed)
-    left = [d for d in parts.jobs.deliveries(job.id, destination) if d.outcome not in FINAL]
-    if left:
-        tries = max(d.attempts for d in left)
-        wait_s = pause(parts.site.destinations[destination].retry_s, tries - 1)
-        parts.jobs.change(job.id, code="DLV-001", reason=f"{destination}: {left[0].reason}")
-        return again(wait_s)
-    _close(parts, job)
-    return None
+def turn(parts: Parts, job_id: str, destination: str, number: int) -> Answer:
+    """One turn. What it leaves in the engine is of no use to anybody: the rows say how it goes on."""
+    while True:
+        try:
+            return _turn(parts, job_id, destination, number)
+        except (OSError, sqlite3.OperationalError, sqlalchemy.exc.OperationalError):
+            # A turn whose end is not written would be lost: the engine never runs the same id again.
+            event(log, "deliver.machine-trouble", level=logging.ERROR, failed=True, job=job_id)
+            time.sleep(MACHINE_S)
 
 
-def _offer(parts: Parts, job: Job, destination: str, owed: list[Delivery]) -> None:
-    results = {result.sop_instance_uid: result for result in parts.jobs.results(job.id)}
-    shelf = parts.shelf(job.id)
-    outgoing = [
-        Outgoing(
-            sop_class_uid=results[d.sop_instance_uid].sop_class_uid,
-            sop_instance_uid=d.sop_instance_uid,
-            file=shelf.path(f"{RESULTS}/{results[d.sop_instance_uid].file}"),
-        )
-        # In the order in which they were made: a report refers to a segmentation that PACS then has.
-        for d in sorted(owed, key=lambda d: results[d.sop_instance_uid].file)
-    ]
-    parts.passing("deliver:before")
-    receipts = c_store(address_of(parts.site, destination), outgoing)
-    parts.passing("deliver:mid")
-    before = {d.sop_instance_uid: d for d in owed}
-    answers = {}
-    for receipt in receipts:
-        outcome = _outcome(parts, destination, receipt, before[receipt.sop_instance_uid])
-        answers[receipt.sop_instance_uid] = (outcome, receipt.status, receipt.reason)
-        kind = results[receipt.sop_instance_uid].kind
-        parts.jobs.note(
-            job.id,
-            "deliver.answered",
-            destination=destination,
-            kind=kind,
-            outcome=outcome,
-            reason=receipt.reason,
-        )
-        event(
-            log,
-            "deliver.answered",
-            level=logging.INFO if receipt.stored else logging.WARNING,
-            job=job.id,
-            destination=destination,
-            kind=kind,
-            outcome=outcome,
-            reason=receipt.reason,
-        )
-    parts.jobs.answered(job.id, destination, answers)
-    parts.passing("deliver:after")
+def _turn(parts: Parts, job_id: str, destination: str, number: int) -> Answer:
+    mine = parts.turns.get(job_id, destination)
+    if mine is None or mine.turn != number or mine.due_at is None:
+        return STOP
+    there = parts.site.destinations.get(destination)
+    if there is None:
+        parts.turns.put_back(mine, mine.code, mine.reason)
+        return STOP
+    job = parts.jobs.get(job_id)
+    answer = guard(parts, partial(_try, parts), job_id, job.run, mine.tries, there.retry_s, mine, there)
+    now = parts.turns.get(job_id, destination)
+    if now is not None and now.turn == mine.turn:
+        # The body did not come to its end: the job is over, or an error has had its consequence.
+        if answer["then"] == "again":
+            row = parts.jobs.get(job_id)
+            parts.turns.later(mine, parts.clock() + answer["pause_s"], row.code, row.reason)
+        else:
+            parts.turns.over(mine)
+    show(parts, job_id)
+    return answer
 
 
-def _outcome(parts: Parts, destination: str, receipt: Receipt, before: Delivery) -> str:
-    """What the answer means beside what was tried before."""
-    tries = before.attempts + 1
-    first_at = before.first_at or parts.clock()
-    limit_s = parts.site.destinations[destination].give_up_after_days * 86400
-    match receipt.outcome:
-        case Outcome.DUPLICATE:
-            # An earlier try whose answer was lost got through: equal UID, equal bytes. Otherwise a person looks.
-            return Outcome.DELIVERED if before.attempts else HELD
-        case Outcome.RETRY_FEW if tries >= FEW:
-            return HELD
-        case Outcome.RETRY | Outcome.RETRY_FEW | Outcome.CONFIGURATION if parts.clock() - first_at > limit_s:
-            return HELD
-        case outcome:
-            return outcome
+def _try(parts: Parts, job: Job, mine: Turn, there: DestinationSettings) -> Answer:
+    away = may_try(parts, job, mine.destination)
+    silent = None
+    if away is None:
+        owed, unconfirmed = _left(parts, mine, there)
+        if owed:
+            away = offers.offer(parts, job, mine.destination, _ripe(parts, owed, there))
+        elif unconfirmed:
+            told = custody.ask(parts, job, mine.destination, unconfirmed)
+            away, silent = (told, None) if isinstance(told, Away) else (None, told)
+    if parts.clock() - mine.since > there.give_up_after_days * 86400:
+        _give_up(parts, mine, there, away, silent)
+    owed, unconfirmed = _left(parts, mine, there)
+    if not owed and not unconfirmed:
+        # In this order: nobody else would close the job once its last turn is over.
+        _close(parts, job)
+        parts.turns.over(mine)
+        return STOP
+    if away is not None:
+        parts.turns.put_back(mine, away.code, away.reason)
+        return again(0.0)
+    now = parts.clock()
+    due_at, code, reason = (
+        _after_offer(owed, there, mine.tries, now)
+        if owed
+        else _after_question(unconfirmed, there, mine.tries, now, silent)
+    )
+    parts.turns.later(mine, due_at, code, reason)
+    return again(due_at - now)
+
+
+def _left(parts: Parts, mine: Turn, there: DestinationSettings) -> tuple[list[Delivery], list[Delivery]]:
+    """What is still to be offered, and what is to be asked about."""
+    rows = parts.deliveries.of(mine.job_id, mine.destination)
+    owed = [d for d in rows if not _is_settled(d, there) and not _is_said(d, there)]
+    return owed, [d for d in rows if _is_said(d, there)]
+
+
+def _is_settled(row: Delivery, there: DestinationSettings | None) -> bool:
+    return row.outcome in SETTLED or (row.outcome in STORED and not (there and there.ask_back))
+
+
+def _is_said(row: Delivery, there: DestinationSettings | None) -> bool:
+    return row.outcome in SAID and there is not None and there.ask_back
+
+
+def _ripe(parts: Parts, owed: Sequence[Delivery], there: DestinationSettings) -> Sequence[Delivery]:
+    """What is offered in this turn: an instance with a long pause does not go along with one that has a short one."""
+    now = parts.clock()
+    return [
+        d
+        for d in owed
+        if d.outcome not in offers.SLOW or d.last_at is None or d.last_at + there.retry_s[-1] <= now
+    ] or owed
+
+
+def _after_offer(
+    owed: Sequence[Delivery], there: DestinationSettings, tries: int, now: float
+) -> tuple[float, str, str]:
+    def due_at(one: Delivery) -> float:
+        if one.outcome == OWED:
+            return now
+        if one.outcome in offers.SLOW and one.last_at is not None:
+            return one.last_at + there.retry_s[-1]
+        return now + pause(there.retry_s, tries)
+
+    refused_us = [d for d in owed if d.outcome == Outcome.CONFIGURATION]
+    worst = (refused_us or [d for d in owed if d.reason] or owed)[0]
+    reason = worst.reason or "to be sent again"
+    return min(map(due_at, owed)), REFUSES_US if refused_us else LEFT, reason
+
+
+def _after_question(
+    unconfirmed: Sequence[Delivery], there: DestinationSettings, tries: int, now: float, silent: Silent | None
+) -> tuple[float, str, str]:
+    wait_s = pause(there.ask_back_s, min(d.asked for d in unconfirmed))
+    if silent is not None:
+        reason = f"stored, but not confirmed: {silent.reason}"
+        return now + max(wait_s, pause(there.retry_s, tries)), SILENT, reason
+    return now + wait_s, "", "stored; asked again whether it is there"
+
+
+def _give_up(
+    parts: Parts, mine: Turn, there: DestinationSettings, away: Away | None, silent: Silent | None
+) -> None:
+    """After the days of the destination a person must decide."""
+    owed, unconfirmed = _left(parts, mine, there)
+    parts.deliveries.hold(
+        mine.job_id,
+        mine.destination,
+        [d.sop_instance_uid for d in owed],
+        HELD,
+        away.reason if away else "",
+    )
+    words = away or silent
+    reason = f"said to be stored, and not confirmed: {words.reason}" if words else ""
+    parts.deliveries.hold(
+        mine.job_id, mine.destination, [d.sop_instance_uid for d in unconfirmed], UNNAMED, reason
+    )
 
 
 def _close(parts: Parts, job: Job) -> None:
-    """End the job when no destination is owed anything any more."""
-    all_of_it = parts.jobs.deliveries(job.id)
-    if any(d.outcome not in FINAL for d in all_of_it):
+    """End the job when no destination is owed or asked anything any more."""
+    rows = parts.deliveries.of(job.id)
+    if not all(_is_settled(d, parts.site.destinations.get(d.destination)) for d in rows):
         return
-    missing = [d for d in all_of_it if d.outcome not in STORED]
-    if missing:
-        worst = missing[0]
-        reason = f"{len(missing)} of {len(all_of_it)} results not stored; {worst.destination}: {worst.reason}"
-        parts.jobs.change(job.id, state=JobState.FAILED, code="DLV-002", reason=reason)
-        parts.jobs.note(job.id, "job.failed", code="DLV-002", reason=reason)
-        event(log, "job.failed", level=logging.ERROR, job=job.id, code="DLV-002", reason=reason)
+    missing = [d for d in rows if d.outcome not in STORED]
+    if not missing:
+        if parts.jobs.ended(job.id, JobState.DONE, results=len(rows)):
+            event(log, "job.done", job=job.id, rule=job.rule, results=len(rows))
         return
-    parts.jobs.change(job.id, state=JobState.DONE, code="", reason="")
-    parts.jobs.note(job.id, "job.done", results=len(all_of_it))
-    event(log, "job.done", job=job.id, rule=job.rule, results=len(all_of_it))
-
-
-def address_of(site: Site, destination: str) -> Address:
-    """A destination of site.toml as the C-STORE SCU wants it."""
-    there = site.destinations[destination]
-    return Address(
-        name=destination,
-        ae_title=there.ae_title,
-        host=there.host,
-        port=there.port,
-        calling_ae_title=there.calling_ae_title or site.ae_title,
-        connect_timeout_s=there.connect_timeout_s,
-        acse_timeout_s=there.acse_timeout_s,
-        dimse_timeout_s=there.dimse_timeout_s,
-        network_timeout_s=there.network_timeout_s,
+    unnamed = [d for d in missing if d.outcome == UNNAMED]
+    worst = next((d for d in missing if d.outcome != UNNAMED), missing[0])
+    code = NOT_NAMED if len(unnamed) == len(missing) else NOT_STORED
+    what = "not confirmed" if code == NOT_NAMED else "not stored"
+    reason = (
+        f"{len(missing)} of {len(rows)} results {what}; {worst.destination}: {worst.reason}. {_remedy(worst)}"
     )
+    if parts.jobs.ended(job.id, JobState.FAILED, code=code, reason=reason):
+        event(log, "job.failed", level=logging.ERROR, job=job.id, code=code, reason=reason)
+
+
+def _remedy(row: Delivery) -> str:
+    again = f"`bridge jobs retry {row.job_id[:8]}` sends again what is missing"
+    match row.outcome:
+        case Outcome.REFUSED:
+            return f"Another kind of result may do (`results` of the rule); once the destination is changed, {again}"
+        case _ if row.outcome == UNNAMED:
+            return f"Look for it there; {again}"
+        case _:
+            return f"Mend it there, then {again}"
+
+
+def show(parts: Parts, job_id: str) -> None:
+    """The job row tells the worst of what its destinations say."""
+    job = parts.jobs.get(job_id)
+    if job.state not in GOING:
+        return
+    waiting = [_told(parts, one) for one in parts.turns.of_job(job_id) if one.due_at is not None]
+    told = [one for one in waiting if one[0]]
+    code, reason = min(told, key=_badness, default=("", ""))
+    if (job.code, job.reason) != (code, reason):
+        parts.jobs.change(job_id, code=code, reason=reason)
+
+
+def _told(parts: Parts, one: Turn) -> tuple[str, str]:
+    if one.destination not in parts.site.destinations:
+        return (
+            GONE,
+            f"destination {one.destination} is no longer in site.toml; expected for this job. Put it back",
+        )
+    return one.code, f"{one.destination}: {one.reason}"
+
+
+def _badness(told: tuple[str, str]) -> int:
+    return WORST.index(told[0]) if told[0] in WORST else -1

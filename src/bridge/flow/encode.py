@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bridge.config.rules import Concept, RuleModel
-from bridge.dicom.codes import Concept as Code
-from bridge.dicom.codes import Quantity
-from bridge.dicom.uids import keyed_uid
+from bridge.config.rules import RuleModel
+from bridge.dicom.uids import UUID_ROOT, keyed_uid
 from bridge.flow import heavy
 from bridge.flow.cloud import OUTPUT_LIST, REMOTE
+from bridge.flow.meanings import tables_of, values_of
 from bridge.flow.parts import Parts
 from bridge.flow.prepare import volumes_of
 from bridge.flow.shelf import OUTPUTS, RESULTS
+from bridge.flow.wishes import labels_of, variant_for
 from bridge.results.output import Presence
-from bridge.results.result import Wrapping
+from bridge.results.result import HeatMaps, Wrapping
 from bridge.store.jobs import Job
 from bridge.version import __version__
 
@@ -28,6 +28,7 @@ def encode(parts: Parts, job: Job) -> None:
     shelf = parts.shelf(job.id)
     outputs = tuple(o for o in OUTPUT_LIST.validate_json(job.outputs) if o.presence is Presence.HERE)
     volumes = volumes_of(parts.instances, job)
+    wishes = {name: variant_for(parts.site, name) for name in parts.instead or rule.destinations}
     made = parts.children.run(
         heavy.encode,
         # Results refer to the first input by name; one rule kind has one.
@@ -42,17 +43,29 @@ def encode(parts: Parts, job: Job) -> None:
             algorithm=job.algorithm,
             algorithm_version=job.declared_version or REMOTE.validate_json(job.remote).pin,
             rule=job.rule,
+            uid_root=parts.site.uid_root or UUID_ROOT,
             series_number_base=parts.site.series_number_base,
             segmentation=rule.results.segmentation,
             measurement_report=rule.results.measurement_report,
-            quantities={socket: _quantity(concept) for socket, concept in rule.results.concepts.items()},
+            picture=rule.results.picture,
+            heat_maps=HeatMaps(rule.results.heat_map),
+            documents=rule.results.documents,
+            values=values_of(rule.results),
+            tables=tables_of(rule.results),
+            labels=labels_of(rule.results.segments),
             private_codes=rule.results.private_codes,
             bridge_version=__version__,
             device_uid=keyed_uid(parts.key, "device"),
         ),
+        # The usual variant first: its objects have the lowest numbers, and a reader meets them first.
+        sorted(set(wishes.values()), key=lambda variant: variant.name),
     )
     parts.passing("encode:mid")
-    parts.jobs.keep_results([one.stored for one in made], parts.instead or rule.destinations)
+    owed = {
+        name: {one.stored.sop_instance_uid for one in made if wish in one.variants}
+        for name, wish in wishes.items()
+    }
+    parts.jobs.keep_results([one.stored for one in made], owed)
     for one in made:
         parts.jobs.note(
             job.id,
@@ -62,15 +75,3 @@ def encode(parts: Parts, job: Job) -> None:
             notes="; ".join(one.notes),
         )
     parts.passing("encode:after")
-
-
-def _quantity(concept: Concept) -> Quantity:
-    return Quantity(
-        concept=Code(scheme=concept.scheme, code=concept.code, meaning=concept.meaning),
-        unit=Code(scheme="UCUM", code=concept.unit, meaning=concept.unit_meaning),
-    )
-
-
-def destinations(parts: Parts, job_id: str) -> list[str]:
-    """Where the results of a job go; the engine keeps the answer, so a restart walks the same list."""
-    return list(RuleModel.model_validate_json(parts.jobs.get(job_id).frozen).destinations)

@@ -20,20 +20,26 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bridge.errors import ConfigError
+from bridge.flow.engine_file import shrink, write_ahead
 
 VERSION = "engine-1"
 """Changed by hand only, together with a migration of waiting jobs; never the default source hash."""
 NAME = "bridge"
-FULL = 2
 EPOCH_2026 = 1_767_225_600
 ROUTINE_SLACK_S = 4 * 3600
 """Ageing: the priority of a job is its virtual due time, so nothing starves behind a stream of newer ones."""
+ALONE = 3
+AT_ONCE = 200
+"""So many stages are forgotten in one transaction: the file has one writer at a time."""
 
 Json = Any
 
@@ -64,6 +70,8 @@ class Workflow:
     id: str
     status: str
     attempts: int
+    error: str = ""
+    """The class of the error that ended it."""
 
 
 class Engine:
@@ -73,12 +81,41 @@ class Engine:
         check_sqlite()
         if os.environ.get("DBOS__CLOUD"):
             raise ConfigError("ENG-002", "DBOS__CLOUD is set", "an engine on this machine", "Unset it")
-        _write_ahead(file)
-        from dbos import DBOS
-
+        self._file = file
         self._url = f"sqlite:///{file}"
         self._poll_s = poll_s
         self._client: Any = None
+        self._stages: list[Callable[[], None]] = []
+        self._active: set[str] = set()
+        self._alone: dict[str, int] = {}
+
+    def register(self, name: str, body: Callable[..., Json], *, attempts: int | None) -> None:
+        """Register a synchronous stage before `launch`. `attempts`: how often a crash may interrupt it."""
+
+        def run(*arguments: str) -> Json:
+            with self._at_work():
+                return body(*arguments)
+
+        self._stages.append(partial(_register, run, name, attempts))
+
+    def register_async(
+        self, name: str, body: Callable[..., Awaitable[Json]], *, attempts: int | None
+    ) -> None:
+        """Register a stage that waits; all of them share one event loop, so it must never block."""
+
+        async def run(*arguments: str) -> Json:
+            with self._at_work():
+                return await body(*arguments)
+
+        self._stages.append(partial(_register, run, name, attempts))
+
+    def launch(self, queues: list[Queue]) -> None:
+        """Start the engine; stages that were interrupted go on. Nothing touches the file before."""
+        if self._client is not None:
+            return
+        from dbos import DBOS, DBOSClient
+
+        write_ahead(self._file)
         DBOS(
             config={
                 "name": NAME,
@@ -89,31 +126,8 @@ class Engine:
                 "log_level": "CRITICAL",
             }
         )
-
-    def register(self, name: str, body: Callable[..., Json], *, attempts: int | None) -> None:
-        """Register a synchronous stage before `launch`. `attempts`: how often a crash may interrupt it."""
-        from dbos import DBOS
-
-        def run(*arguments: str) -> Json:
-            return body(*arguments)
-
-        DBOS.workflow(name=name, max_recovery_attempts=attempts)(_named(run, name))
-
-    def register_async(
-        self, name: str, body: Callable[..., Awaitable[Json]], *, attempts: int | None
-    ) -> None:
-        """Register a stage that waits; all of them share one event loop, so it must never block."""
-        from dbos import DBOS
-
-        async def run(*arguments: str) -> Json:
-            return await body(*arguments)
-
-        DBOS.workflow(name=name, max_recovery_attempts=attempts)(_named(run, name))
-
-    def launch(self, queues: list[Queue]) -> None:
-        """Start the engine; stages that were interrupted go on."""
-        from dbos import DBOS, DBOSClient
-
+        for register in self._stages:
+            register()
         DBOS.launch()
         self._client = DBOSClient(
             system_database_url=self._url, serializer=_checkpoint(), application_name=NAME
@@ -140,20 +154,74 @@ class Engine:
         )
         self._client.enqueue(options, *arguments)
 
+    def under_way(self) -> frozenset[str]:
+        """Ids of stages that wait in a queue or run."""
+        return frozenset(w.workflow_id for w in self._list(status=["PENDING", "ENQUEUED", "DELAYED"]))
+
     def given_up(self) -> list[Workflow]:
         """Stages that the engine will not run again: interrupted too often, or ended by an error of their own."""
-        found = self._client.list_workflows(
-            status=["MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ERROR"], load_input=False, load_output=False
-        )
+        found = self._list(status=["MAX_RECOVERY_ATTEMPTS_EXCEEDED", "ERROR"], load_output=True)
         return [
-            Workflow(id=w.workflow_id, status=str(w.status), attempts=w.recovery_attempts or 0) for w in found
+            Workflow(
+                id=w.workflow_id,
+                status=str(w.status),
+                attempts=w.recovery_attempts or 0,
+                error=str(w.error or "").partition(" ")[0],
+            )
+            for w in found
         ]
+
+    def take_up(self) -> list[str]:
+        """Give stages back to their queues that nobody works at: a full disk ends a thread and tells no one.
+
+        Called now and then; a stage counts as left alone when it is found so at several looks in a row.
+        """
+        pending = {w.workflow_id: w.queue_name for w in self._list(status=["PENDING"])}
+        self._alone = {id: self._alone.get(id, 0) + 1 for id in pending if id not in self._active}
+        again = sorted(id for id, looks in self._alone.items() if looks >= ALONE)
+        for id in again:
+            self._client.resume_workflow(id, queue_name=pending[id])
+            del self._alone[id]
+        return again
+
+    def clean(self, before: float, is_over: Callable[[str], bool]) -> int:
+        """Forget stages that ended before a time (POSIX seconds) and whose job is over; returns how many.
+
+        `is_over`: by the part of a stage's id before the first point. An id that was forgotten would run again if
+        it were enqueued, so only those may go that never will be.
+        """
+        ended = self._list(
+            status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
+            completed_before=datetime.fromtimestamp(before, UTC).isoformat(),
+        )
+        gone = [w.workflow_id for w in ended if is_over(w.workflow_id.partition(".")[0])]
+        for start in range(0, len(gone), AT_ONCE):
+            self._client.delete_workflows(gone[start : start + AT_ONCE])
+        shrink(self._file)
+        return len(gone)
 
     def stop(self, within_s: float) -> None:
         """Let running steps end for so long; the rest goes on at the next start."""
+        if self._client is None:
+            return
         from dbos import DBOS
 
         DBOS.destroy(workflow_completion_timeout_sec=int(within_s))
+
+    def _list(self, *, load_output: bool = False, **wanted: Any) -> list[Any]:
+        found: list[Any] = self._client.list_workflows(load_input=False, load_output=load_output, **wanted)
+        return found
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        from dbos import DBOS
+
+        id = str(DBOS.workflow_id)
+        self._active.add(id)
+        try:
+            yield
+        finally:
+            self._active.discard(id)
 
 
 def step(name: str, function: Callable[..., Json], *arguments: Any) -> Json:
@@ -214,24 +282,14 @@ def _checkpoint() -> Any:
     return Checkpoint()
 
 
+def _register(function: Callable[..., Any], name: str, attempts: int | None) -> None:
+    from dbos import DBOS
+
+    DBOS.workflow(name=name, max_recovery_attempts=attempts)(_named(function, name))
+
+
 def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     # The engine keys its registry by the qualified name of the function, which would be equal for all stages.
     function.__name__ = name
     function.__qualname__ = name
     return function
-
-
-def _write_ahead(file: Path) -> None:
-    connection = sqlite3.connect(file, timeout=30)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
-        if synchronous < FULL:
-            raise ConfigError(
-                "ENG-003",
-                f"a SQLite built with synchronous = {synchronous}",
-                "FULL (2): the last steps would be lost with a power cut",
-                "Use a Python whose SQLite has its ordinary settings",
-            )
-    finally:
-        connection.close()

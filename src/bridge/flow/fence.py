@@ -10,6 +10,7 @@ from typing import IO
 
 from bridge.errors import ConfigError, Damaged
 
+KEY_FILE = "secret.key"
 KEY_BYTES = 32
 
 
@@ -42,7 +43,7 @@ def installation_key(data: Path) -> bytes:
 
     Raises Damaged (FEN-002) when it is too short: another key would file the same results twice.
     """
-    file = data / "secret.key"
+    file = data / KEY_FILE
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

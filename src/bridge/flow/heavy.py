@@ -5,24 +5,26 @@ The pure rooms do the work; here stands the reading and writing of files around 
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bridge.dicom.pixels import FileReader
-from bridge.errors import Damaged
+from bridge.errors import Refused
 from bridge.export import format_named
+from bridge.flow.outputs import part_of
 from bridge.flow.shelf import FileSink
-from bridge.itk import ItkImage, read_image, set_threads
+from bridge.itk import set_threads
 from bridge.results.encoders import encode as encode_results
-from bridge.results.output import Output, OutputKind
-from bridge.results.result import Answer, LabelMap, Part, Source, Wrapping
+from bridge.results.output import Output
+from bridge.results.result import Answer, Result, Source, Variant, Wrapping
 from bridge.store.rows import StoredResult
 from bridge.volumes import Volume, read_values
 from bridge.volumes import frame_digests as digests_of
-from bridge.volumes.volume import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Made:
 
     stored: StoredResult
     notes: tuple[str, ...]
+    variants: tuple[Variant, ...] = (Variant(),)
+    """Those in which it is this very object."""
 
 
 def frame_digests(volume: Volume) -> dict[tuple[int, int], str]:
@@ -38,73 +42,92 @@ def frame_digests(volume: Volume) -> dict[tuple[int, int], str]:
     return digests_of(volume, FileReader())
 
 
-def convert(volume: Volume, format_name: str, file: Path) -> tuple[int, str]:
-    """Write a volume in a format of the table; returns size in bytes and SHA-256."""
+def convert(
+    volume: Volume, format_name: str, file: Path, labels: tuple[int, ...] | None = None
+) -> tuple[int, str]:
+    """Write a volume in a format of the table; returns size in bytes and SHA-256.
+
+    Args:
+        labels: values that may occur besides 0 in a volume of labels, which leaves as unsigned 8-bit integers; () for
+            any; None for an image.
+    Raises:
+        Refused: HVY-002, a volume of labels with other values; what the format raises.
+    """
     format = format_named(format_name)
     values = read_values(volume, FileReader())
+    if labels is not None:
+        values = _as_labels(values, labels)
     with FileSink(file) as sink:
         written = format.write(volume.geometry, values, sink)
     return written.size_bytes, written.sha256
 
 
+def _as_labels(values: NDArray[Any], labels: tuple[int, ...]) -> NDArray[np.uint8]:
+    found = np.unique(values)
+    allowed = np.array([0, *labels]) if labels else np.arange(256)
+    wrong = found[~np.isin(found, allowed)]
+    if wrong.size:
+        expected = ", ".join(str(one) for one in labels) if labels else "whole numbers to 255"
+        raise Refused(
+            "HVY-002",
+            f"a mask with {wrong.size} other values, the first {wrong[0]:g}",
+            f"0 and {expected}",
+            "Choose the mask that this input of the algorithm takes",
+            numbers={"values": int(wrong.size)},
+        )
+    return values.astype(np.uint8)
+
+
 def encode(
-    volume: Volume, outputs: tuple[Output, ...], shelf: Path, results: Path, wrapping: Wrapping
+    volume: Volume,
+    outputs: tuple[Output, ...],
+    shelf: Path,
+    results: Path,
+    wrapping: Wrapping,
+    variants: Sequence[Variant] = (Variant(),),
 ) -> tuple[Made, ...]:
-    """Make the DICOM objects of an answer and write them into `results`.
+    """Make the DICOM objects of an answer in each variant and write them into `results`.
 
     Args:
         outputs: what was fetched; each `ref` is a file below `shelf`.
+        variants: what the destinations want; an object that is the same in several is written once.
     Raises:
-        Refused: RES-..., the answer cannot be brought onto the volume. Damaged: ITK-..., HVY-001, an unreadable file.
+        Refused: RES-..., the answer cannot be brought onto the volume; HVY-002, a file is too large.
+        Damaged: ITK-..., HVY-001, RES-083, an unreadable file.
     """
     set_threads(1)  # as many children as cores work at once
-    parts = tuple(_part(output, shelf / output.ref) for output in outputs)
+    parts = tuple(part_of(output, shelf / output.ref, wrapping) for output in outputs)
     source = Source(volume=volume, values=read_values(volume, FileReader()))
-    made = []
-    for number, result in enumerate(encode_results(Answer(parts=parts), source, wrapping)):
-        file = f"{number:03d}.{result.kind.lower()}.dcm"
-        with FileSink(results / file) as sink:
-            sink.write(result.data)
-        stored = StoredResult(
-            sop_instance_uid=result.sop_instance_uid,
-            job_id=wrapping.job,
-            kind=result.kind,
-            output_name=result.output_name,
-            sop_class_uid=result.sop_class_uid,
-            series_instance_uid=result.series_instance_uid,
-            file=file,
-            sha256=sink.sha256,
-            size_bytes=sink.size_bytes,
-        )
-        made.append(Made(stored=stored, notes=result.notes))
-    return tuple(made)
+    made: dict[str, Made] = {}
+    said: set[str] = set()
+    for variant in variants:
+        for result in encode_results(Answer(parts=parts), source, replace(wrapping, variant=variant)):
+            known = made.get(result.sop_instance_uid)
+            if known:
+                made[result.sop_instance_uid] = replace(known, variants=(*known.variants, variant))
+                continue
+            stored = _written(result, results, len(made), variant, wrapping)
+            notes = tuple(note for note in result.notes if note not in said)
+            made[result.sop_instance_uid] = Made(stored=stored, notes=notes, variants=(variant,))
+            said.update(notes if len(variants) > 1 else ())
+    return tuple(made.values())
 
 
-def _part(output: Output, file: Path) -> Part:
-    match output.kind:
-        case OutputKind.MASK:
-            image = read_image(file)
-            content = LabelMap(array=image.array, affine_lps=affine_lps(image), labels=output.labels)
-            return Part(output=output, content=content)
-        case OutputKind.VALUE:
-            try:
-                return Part(output=output, content=json.loads(file.read_bytes()))
-            except ValueError:
-                raise Damaged(
-                    "HVY-001",
-                    f"output {output.name} is no JSON",
-                    "a JSON value",
-                    "Fetch the job's outputs again",
-                ) from None
-        case _:
-            # Kept with the job; an encoder for its kind may come.
-            return Part(output=output, content=None)
-
-
-def affine_lps(image: ItkImage) -> FloatArray:
-    """(4, 4) float64: (k, j, i) -> LPS mm of the voxel's centre, from ITK's x, y, z order."""
-    direction = np.asarray(image.direction, dtype=np.float64).reshape(3, 3)
-    affine = np.eye(4)
-    affine[:3, :3] = (direction * np.asarray(image.spacing_mm))[:, ::-1]
-    affine[:3, 3] = image.origin_lps
-    return affine
+def _written(result: Result, folder: Path, number: int, variant: Variant, wrapping: Wrapping) -> StoredResult:
+    """The file of a result: numbered, so that what refers to an object is sent behind it."""
+    named = result.variant or variant.numbering
+    file = ".".join(part for part in (f"{number:03d}", named, result.kind.lower(), "dcm") if part)
+    with FileSink(folder / file) as sink:
+        sink.write(result.data)
+    return StoredResult(
+        sop_instance_uid=result.sop_instance_uid,
+        job_id=wrapping.job,
+        kind=result.kind,
+        output_name=result.output_name,
+        sop_class_uid=result.sop_class_uid,
+        series_instance_uid=result.series_instance_uid,
+        file=file,
+        sha256=sink.sha256,
+        size_bytes=sink.size_bytes,
+        variant=named,
+    )

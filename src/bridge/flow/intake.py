@@ -1,44 +1,47 @@
 """An instance opens or touches a study; when it is due, every rule looks at it; what matches becomes a job.
 
 Deciding twice is deciding once: a job is its identity, and the row is written in the same transaction as the
-decision. The relay then hands ready jobs to the engine, which knows an id that it has seen.
+decision. The relay hands it to the engine.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 from pydantic import TypeAdapter
 
 from bridge.config.rules import RuleModel
 from bridge.errors import BridgeError
-from bridge.flow import heavy
-from bridge.flow.job import CPU, platform_queue
+from bridge.flow import versions
+from bridge.flow.complete import Complete, Completeness, Wait
+from bridge.flow.contents import content
+from bridge.flow.doubts import Doubt, doubts
 from bridge.flow.parts import Parts
 from bridge.flow.verdicts import pause
 from bridge.log import event
-from bridge.rules import Choice, Explanation, Match, Rule, Study, choose, job_id
-from bridge.store.instances import Study as StudyRow
-from bridge.store.jobs import Decision, Job, JobState, NewJob
-from bridge.volumes import Volume, candidates_of, content_of
+from bridge.rules import Choice, Explanation, Match, Outcome, Rule, Study, choose, job_id
+from bridge.store.jobs import Decision, JobState, NewJob
+from bridge.store.studies import INCOMPLETE
+from bridge.store.studies import Study as StudyRow
+from bridge.volumes import Volume, candidates_of
 
 log = logging.getLogger("bridge.intake")
 
 MOST_ATTEMPTS = 20
 """A study at which deciding failed so often, or died, is left alone until something new of it arrives."""
 
-ASK_AGAIN_S = 60
-"""How often a platform that cannot describe an algorithm is asked again; with a wrong token no oftener either."""
+NO_PATIENT_ID = "STU-007"
+"""A doubt that matters where results go to an archive: a folder files nothing under a patient."""
 
 EXPLANATION = TypeAdapter(Explanation)
 
 
 class Intake:
-    """Looks for studies that are due and for jobs that are ready. `tick` is called again and again."""
+    """Looks for studies that are due. `tick` is called again and again."""
 
     def __init__(
         self, parts: Parts, rules: Sequence[Rule], models: dict[str, RuleModel], today: Callable[[], date]
@@ -47,48 +50,88 @@ class Intake:
         self._rules = [rule for rule in rules if models[rule.name].mode != "off"]
         self._models = models
         self._today = today
-        self._asked: dict[str, str] = {}
+        self._completeness = Completeness(parts)
+        self._rests: dict[str, float] = {}
 
     def tick(self) -> None:
         """One look. An error of one study never keeps another from its turn."""
-        for study in self._parts.instances.due(self._parts.clock()):
-            attempts = self._parts.instances.count_attempt(study)
-            if attempts > MOST_ATTEMPTS:
-                event(
-                    log, "alert.study-set-aside", level=logging.ERROR, study=study.name, attempts=attempts - 1
-                )
-                self._parts.instances.set_aside(study)
+        now = self._parts.clock()
+        for study in self._completeness.due():
+            if self._rests.get(study.name, now) > now:
                 continue
-            try:
-                self.decide(study)
-            except Exception as error:  # noqa: BLE001 - counted above; in the end it is set aside, with an alert
-                pause_s = pause(self._parts.site.engine.retry_s, attempts - 1)
-                self._parts.instances.look_again(study, pause_s)
-                event(
-                    log,
-                    "study.not-decided",
-                    level=logging.ERROR,
-                    failed=True,
-                    study=study.name,
-                    pause_s=pause_s,
-                    code=error.code if isinstance(error, BridgeError) else "BUG-002",
-                )
-        self.relay()
+            verdict = self._completeness.look(study)
+            match verdict:
+                case Wait():
+                    self._wait(study, verdict)
+                case Complete():
+                    self._try(study, verdict)
 
-    def decide(self, study: StudyRow) -> list[str]:
-        """Let every rule look at a study. Returns the ids of jobs that are new."""
+    def _wait(self, study: StudyRow, verdict: Wait) -> None:
+        marks = f"{INCOMPLETE}.{study.opened_at:.0f}" if verdict.alert else ""
+        self._parts.studies.wait(
+            study, verdict.after_s, waits=verdict.reason, asked=verdict.asked, doubts=marks
+        )
+        self._rest(study, verdict.after_s)
+        if verdict.alert:
+            self._parts.alerts.begin("study-incomplete", study.name, verdict.reason)
+        if verdict.reason != study.waits:
+            event(log, "study.waits", study=study.name, reason=verdict.reason, pause_s=verdict.after_s)
+
+    def _try(self, study: StudyRow, complete: Complete) -> None:
+        attempts = self._parts.studies.count_attempt(study)
+        if attempts > MOST_ATTEMPTS:
+            self._parts.studies.set_aside(study)
+            reason = f"deciding failed {attempts - 1} times; it rests until something new of it arrives"
+            self._parts.alerts.begin("study-set-aside", study.name, reason)
+            return
+        try:
+            self.decide(study, complete)
+            self._parts.alerts.end("study-set-aside", study.name)
+        except Exception as error:  # noqa: BLE001 - counted above; in the end it is set aside, with an alert
+            pause_s = pause(self._parts.site.engine.retry_s, attempts - 1)
+            self._parts.studies.look_again(study, pause_s)
+            self._rest(study, pause_s)
+            event(
+                log,
+                "study.not-decided",
+                level=logging.ERROR,
+                failed=True,
+                study=study.name,
+                pause_s=pause_s,
+                code=error.code if isinstance(error, BridgeError) else "BUG-002",
+            )
+
+    def _rest(self, study: StudyRow, after_s: float) -> None:
+        """A study that never gets quiet is due at every look: arrivals move its due time, not its limit."""
+        now = self._parts.clock()
+        self._rests = {name: until for name, until in self._rests.items() if until > now}
+        if study.due_at > now:
+            self._rests[study.name] = now + after_s
+
+    def decide(self, study: StudyRow, complete: Complete | None = None) -> list[str]:
+        """Let every rule look at a study. Returns the ids of jobs that are new.
+
+        complete: why now; None for a folder, which is whole by itself.
+        """
         self._parts.passing("decide:before")
-        held = self._parts.instances.of_study(study.study_instance_uid)
+        complete = complete or Complete(reason="")
+        uid = study.study_instance_uid
+        self._note_versions(study)
+        held = self._parts.instances.of_study(uid)
         seen = Study(
-            study_instance_uid=study.study_instance_uid,
+            study_instance_uid=uid,
             instances=held,
             today=self._today(),
-            calling_ae_titles=self._parts.instances.calling_ae_titles(study.study_instance_uid),
+            calling_ae_titles=self._parts.instances.calling_ae_titles(uid),
         )
+        doubtful = self._doubts(study, seen, complete)
         candidates = candidates_of(held)
-        made = [self._decision(study, rule, choose(rule, seen, candidates)) for rule in self._rules]
+        made = [self._decision(study, rule, choose(rule, seen, candidates), doubtful) for rule in self._rules]
         self._parts.passing("decide:mid")
-        new = self._parts.jobs.decide(study.study_instance_uid, study.due_at, made)
+        kept_back = any(decision.code for decision in made)
+        marks = " ".join(one.mark for one in doubtful) if kept_back else ""
+        new = self._parts.jobs.decide(uid, study.due_at, made, complete=complete.reason, doubts=marks)
+        self._alert(study, [one for one in doubtful if kept_back])
         for decision in made:
             event(
                 log,
@@ -99,40 +142,73 @@ class Intake:
                 reason=decision.reason,
                 job=decision.job.id if decision.job else None,
                 new=decision.job is not None and decision.job.id in new,
+                complete=complete.reason,
             )
         self._parts.passing("decide:after")
         return new
 
-    def relay(self) -> None:
-        """Hand ready jobs to the engine, once the algorithm's description is known. Repeating it is harmless."""
-        for job in self._parts.jobs.all(state=JobState.READY):
-            if job.account not in self._parts.site.accounts:
-                self._say(job, "CFG-020", f"account {job.account} is no longer in site.toml. Put it back")
+    def _note_versions(self, study: StudyRow) -> None:
+        """Classify what came again with other bytes; each job of the study says so in its timeline."""
+        changed = versions.classify(self._parts, study.study_instance_uid)
+        for job in self._parts.jobs.of_study(study.study_instance_uid) if changed else ():
+            if job.state is JobState.CANCELLED:
                 continue
-            if not self._described(job):
-                continue
-            self._parts.enqueue("prepare", CPU, f"{job.id}.prepare", job.id)
-            self._parts.passing("relay:mid")
-            self._parts.jobs.started(job.id)
+            name = "instance.late" if job.has_begun else "instance.version"
+            for number, change in changed:
+                self._parts.jobs.note(job.id, name, instance=number, change=change)
 
-    def _decision(self, study: StudyRow, rule: Rule, choice: Choice) -> Decision:
+    def _doubts(self, study: StudyRow, seen: Study, complete: Complete) -> tuple[Doubt, ...]:
+        """What speaks against jobs and no person has accepted."""
+        studies = self._parts.studies
+        found = doubts(
+            seen.foreign,
+            elsewhere=studies.series_elsewhere(study.study_instance_uid),
+            sent_as_another=studies.changed(study.study_instance_uid, versions.OTHER_IDENTITY),
+            key=self._parts.key,
+        )
+        if complete.doubt:
+            found = (complete.doubt, *found)
+        accepted = study.released.split()
+        return tuple(
+            one
+            for one in found
+            if one.mark not in accepted and not (self._parts.instead and one.code == NO_PATIENT_ID)
+        )
+
+    def _alert(self, study: StudyRow, doubtful: Sequence[Doubt]) -> None:
+        for kind, of_kind in (
+            ("study-incomplete", [one for one in doubtful if one.code == INCOMPLETE]),
+            ("study-held", [one for one in doubtful if one.code != INCOMPLETE]),
+        ):
+            if of_kind:
+                self._parts.alerts.begin(kind, study.name, _sentence(of_kind))
+            else:
+                self._parts.alerts.end(kind, study.name)
+
+    def _decision(self, study: StudyRow, rule: Rule, choice: Choice, doubtful: Sequence[Doubt]) -> Decision:
         explanation = choice.explanation
-        job = None
+        job, code = None, ""
         if choice.volumes is not None and self._models[rule.name].mode != "explain":
-            job = self._job(self._match(study, rule, choice.volumes, explanation))
+            if doubtful:
+                code = doubtful[0].code
+                explanation = replace(explanation, outcome=Outcome.HELD, reason=_sentence(doubtful))
+            else:
+                job = self._job(study, rule, choice.volumes, explanation)
         return Decision(
             rule=rule.name,
             outcome=explanation.outcome,
             reason=explanation.reason,
             explanation=EXPLANATION.dump_json(explanation).decode(),
             job=job,
+            code=code,
         )
 
-    def _match(
+    def _job(
         self, study: StudyRow, rule: Rule, volumes: Mapping[str, Volume], explanation: Explanation
-    ) -> Match:
+    ) -> NewJob:
         model = self._models[rule.name]
-        return Match(
+        contents = {name: content(self._parts, volume) for name, volume in sorted(volumes.items())}
+        match = Match(
             rule=rule.name,
             job_id=job_id(
                 self._parts.key,
@@ -141,16 +217,13 @@ class Intake:
                 algorithm=model.algorithm,
                 version=model.version,
                 study_instance_uid=study.study_instance_uid,
-                inputs={name: self._content(volume) for name, volume in volumes.items()},
+                inputs=contents,
                 values=model.values,
                 rerun=0,
             ),
             volumes=volumes,
             explanation=explanation,
         )
-
-    def _job(self, match: Match) -> NewJob:
-        model = self._models[match.rule]
         held = model.mode == "hold"
         numbers = {name: [i.number for i in volume.instances] for name, volume in match.volumes.items()}
         return NewJob(
@@ -163,42 +236,10 @@ class Intake:
             reason="the rule holds its jobs until a person releases them" if held else "",
             frozen=model.model_dump_json(),
             inputs=json.dumps(numbers),
+            contents=json.dumps(contents),
         )
 
-    def _content(self, volume: Volume) -> str:
-        """Identity of a volume by what it shows; digests of frames are computed once and kept for ever."""
-        wanted = [(plane.instance.number, plane.frame) for plane in volume.planes]
-        known = self._parts.instances.frame_digests([number for number, _ in wanted])
-        if any(frame not in known for frame in wanted):
-            fresh = self._parts.children.run(heavy.frame_digests, volume)
-            self._parts.instances.keep_frame_digests(fresh)
-            known |= fresh
-        return content_of(volume, [known[frame] for frame in wanted])
 
-    def _described(self, job: Job) -> bool:
-        account = self._parts.site.accounts[job.account]
-        known = self._parts.jobs.spec(job.account, job.algorithm, job.declared_version)
-        now = self._parts.clock()
-        if known and known.spec and now - known.learned_at < account.describe_again_s:
-            return True
-        if known and known.spec is None:
-            self._say(job, known.code, known.reason)
-            if now - known.learned_at < ASK_AGAIN_S:
-                return False
-        self._ask(job, int(now // ASK_AGAIN_S))
-        return False
-
-    def _say(self, job: Job, code: str, reason: str) -> None:
-        """Show in the job's row why it waits; once, not at every look."""
-        if job.reason != reason:
-            self._parts.jobs.change(job.id, code=code, reason=reason)
-            event(log, "job.waits", level=logging.WARNING, job=job.id, code=code, reason=reason)
-
-    def _ask(self, job: Job, window: int) -> None:
-        """One question for all jobs that wait for its answer; the window in its id lets a later one be asked."""
-        words = (job.account, job.algorithm, job.declared_version)
-        name = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
-        id = f"describe.{name}.{window}"
-        if id != self._asked.get(name):
-            self._parts.enqueue("describe", platform_queue(job.account), id, *words, urgent=True)
-            self._asked[name] = id
+def _sentence(doubtful: Sequence[Doubt]) -> str:
+    first = f"{doubtful[0].code}: {doubtful[0].reason}"
+    return first + (f" (and {len(doubtful) - 1} more)" if len(doubtful) > 1 else "")

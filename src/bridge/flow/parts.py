@@ -11,8 +11,16 @@ from bridge.config.site import Site
 from bridge.flow.children import Children
 from bridge.flow.shelf import JobShelf
 from bridge.platforms.protocol import Platform
+from bridge.store.acts import Acts
+from bridge.store.alerts import Alerts
+from bridge.store.deliveries import Deliveries
 from bridge.store.instances import Instances
 from bridge.store.jobs import Jobs
+from bridge.store.meta import Meta
+from bridge.store.retention import Retention
+from bridge.store.studies import Studies
+from bridge.store.submits import Submits
+from bridge.store.turns import Turns
 
 
 class Enqueue(Protocol):
@@ -28,7 +36,15 @@ class Parts:
     site: Site
     key: bytes
     instances: Instances
+    studies: Studies
     jobs: Jobs
+    turns: Turns
+    deliveries: Deliveries
+    acts: Acts
+    alerts: Alerts
+    retention: Retention
+    meta: Meta
+    submits: Submits
     children: Children
     platform: Callable[[str], Platform]
     """The platform of an account, by the account's name."""

@@ -49,7 +49,11 @@ def convert(parts: Parts, job: Job) -> None:
     for wanted in order.files:
         ref = f"{PARCEL}/{wanted.file_name}"
         size_bytes, sha256 = parts.children.run(
-            heavy.convert, volumes[wanted.input], wanted.format, shelf.path(ref)
+            heavy.convert,
+            volumes[wanted.input],
+            wanted.format,
+            shelf.path(ref),
+            wanted.labels if wanted.as_labels else None,
         )
         parts.passing("prepare:mid")
         files.append(

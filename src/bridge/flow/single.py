@@ -67,7 +67,7 @@ async def _until_done(parts: Parts, body: Callable[..., Any], job_id: str) -> bo
     run = partial(body, parts)
     attempt = 0
     while True:
-        answer = await asyncio.to_thread(guard, parts, run, job_id, attempt, parts.site.engine.retry_s)
+        answer = await asyncio.to_thread(guard, parts, run, job_id, 0, attempt, parts.site.engine.retry_s)
         if answer["then"] != "again":
             return answer["then"] == "on"
         attempt += 1
@@ -80,7 +80,7 @@ async def _until_done_async(parts: Parts, body: Callable[..., Any], job_id: str,
     attempt = 0
     while True:
         waits = parts.site.accounts[account].retry_s
-        answer = await guard_async(parts, run, job_id, attempt, waits, *arguments)
+        answer = await guard_async(parts, run, job_id, 0, attempt, waits, *arguments)
         if answer["then"] != "again":
             return answer["then"] == "on"
         attempt += 1

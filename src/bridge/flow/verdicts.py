@@ -23,9 +23,10 @@ from bridge.errors import (
     TryLater,
     Unauthorized,
 )
+from bridge.flow.at_work import at_work
 from bridge.flow.parts import Parts
 from bridge.log import event
-from bridge.store.jobs import Job, JobState
+from bridge.store.jobs import Job, JobState, Stage
 
 log = logging.getLogger("bridge.job")
 
@@ -35,6 +36,11 @@ MOST_FAILURES = 5
 
 GOING = frozenset({JobState.READY, JobState.RUNNING})
 """A job that the relay has handed over may be at work before its row says so."""
+
+UNAUTHORIZED = "unauthorized"
+"""Alert about an account whose token or certificate its platform does not take."""
+MACHINE = (OSError, sqlite3.OperationalError, sqlalchemy.exc.OperationalError)
+"""A full disk or a locked file: trouble of this machine, and none of the job."""
 
 
 class Answer(TypedDict):
@@ -61,26 +67,27 @@ def guard(
     parts: Parts,
     body: Callable[..., Answer | None],
     job_id: str,
+    run: int,
     attempt: int,
     pauses_s: Sequence[float],
     *arguments: Any,
 ) -> Answer:
-    """Run the body of a step for a job that is still running."""
-    job = parts.jobs.get(job_id)
-    if job.state not in GOING:
-        return STOP
-    try:
-        answer = body(job, *arguments) or ON
-    except Exception as error:  # noqa: BLE001 - the one place where every error gets its consequence
-        return _consequence(parts, job, error, attempt, pauses_s)
-    _forget_wait(parts, job, answer)
-    return answer
+    """Run the body of a step for a job that is still running, and in the run that the step belongs to."""
+    with at_work(job_id):
+        job = parts.jobs.get(job_id)
+        if not _counts(job, run):
+            return STOP
+        try:
+            return _went(parts, job, body(job, *arguments) or ON)
+        except Exception as error:  # noqa: BLE001 - the one place where every error gets its consequence
+            return _consequence(parts, job, error, attempt, pauses_s)
 
 
 async def guard_async(
     parts: Parts,
     body: Callable[..., Awaitable[Answer | None]],
     job_id: str,
+    run: int,
     attempt: int,
     pauses_s: Sequence[float],
     *arguments: Any,
@@ -88,25 +95,42 @@ async def guard_async(
     """`guard` for a step that waits for a platform."""
     from bridge.flow.engine import in_thread
 
-    job = await in_thread(parts.jobs.get, job_id)
-    if job.state not in GOING:
-        return STOP
-    try:
-        answer = await body(job, *arguments) or ON
-    except Exception as error:  # noqa: BLE001 - as above
-        consequence: Answer = await in_thread(_consequence, parts, job, error, attempt, pauses_s)
-        return consequence
-    await in_thread(_forget_wait, parts, job, answer)
+    with at_work(job_id):
+        job = await in_thread(parts.jobs.get, job_id)
+        if not _counts(job, run):
+            return STOP
+        try:
+            answer = await body(job, *arguments) or ON
+            went: Answer = await in_thread(_went, parts, job, answer)
+            return went
+        except Exception as error:  # noqa: BLE001 - as above
+            consequence: Answer = await in_thread(_consequence, parts, job, error, attempt, pauses_s)
+            return consequence
+
+
+def _counts(row: Job, run: int) -> bool:
+    return row.state in GOING and row.run == run
+
+
+def _went(parts: Parts, job: Job, answer: Answer) -> Answer:
+    """What follows from a body that raised nothing.
+
+    Why a job waited is no news once it goes on; a reason that the step itself has written stays.
+    """
+    if answer["then"] != "on":
+        return answer
+    if not _counts(parts.jobs.get(job.id), job.run):
+        return STOP  # a person has ended the job meanwhile, or the body itself
+    if job.code:
+        parts.jobs.change(job.id, code="", reason="")
+    if job.stage is Stage.CLOUD:
+        parts.alerts.end(UNAUTHORIZED, job.account)
     return answer
 
 
-def _forget_wait(parts: Parts, job: Job, answer: Answer) -> None:
-    """Why a job waited is no news once it goes on; a reason that the step itself has written stays."""
-    if job.code and answer["then"] == "on" and parts.jobs.get(job.id).state in GOING:
-        parts.jobs.change(job.id, code="", reason="")
-
-
 def _consequence(parts: Parts, job: Job, error: Exception, attempt: int, pauses_s: Sequence[float]) -> Answer:
+    if not isinstance(error, MACHINE) and not _counts(parts.jobs.get(job.id), job.run):
+        return STOP  # a person has ended the job meanwhile: how this step failed is no news of it
     match error:
         case TryLater() if error.tries is not None and attempt + 1 >= error.tries:
             return end(parts, job, JobState.FAILED, error)
@@ -115,7 +139,7 @@ def _consequence(parts: Parts, job: Job, error: Exception, attempt: int, pauses_
             return _wait(parts, job, error, wait)
         case Unauthorized():
             # Nothing is lost by waiting: a person renews the token, and the next try finds it.
-            event(log, "alert.unauthorized", level=logging.ERROR, account=job.account, code=error.code)
+            parts.alerts.begin(UNAUTHORIZED, job.account, error.sentence())
             return _wait(parts, job, error, float(pauses_s[-1]))
         case Held():
             return end(parts, job, JobState.HELD, error)
@@ -123,7 +147,7 @@ def _consequence(parts: Parts, job: Job, error: Exception, attempt: int, pauses_
             return end(parts, job, JobState.REFUSED, error)
         case Never() | Damaged() | ConfigError() | BridgeError():
             return end(parts, job, JobState.FAILED, error)
-        case OSError() | sqlite3.OperationalError() | sqlalchemy.exc.OperationalError():
+        case _ if isinstance(error, MACHINE):
             # A full disk or a locked file: the row could not be written either, so only the log is told.
             wait = pause(pauses_s, attempt)
             event(log, "job.machine-trouble", level=logging.ERROR, failed=True, job=job.id, pause_s=wait)

@@ -7,13 +7,19 @@ judges content: what cannot be framed as a data set is refused with a status, ev
 from __future__ import annotations
 
 import logging
-import socket
-from dataclasses import dataclass
+import threading
+import time
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from bridge.dicom.headers import Header, read_header
 from bridge.errors import ConfigError, Refused
 from bridge.log import event as log_event
+from bridge.receive.bounded import Bounded, bound
+from bridge.receive.door import Door, Doorbook
+from bridge.receive.listening import Listening
+from bridge.receive.tally import Tallies
+from bridge.receive.wire import acknowledge, by_preference, tune
 
 log = logging.getLogger("bridge.receive")
 
@@ -22,13 +28,25 @@ OUT_OF_RESOURCES = 0xA700
 DATA_SET_MISMATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 PROCESSING_FAILURE = 0x0110
+INVALID_INSTANCE = 0x0117
 NOT_AUTHORIZED = 0x0124
+
+TRANSIENT, PRESENTATION, CONGESTION = 0x02, 0x03, 0x01
+"""Rejection of an association for now (PS3.8 9.3.4)."""
+
+STATUS_OF = {"RCV-005": DATA_SET_MISMATCH, "RCV-008": INVALID_INSTANCE}
+"""Of a refused object, by its code; any other is not understood (PS3.4 B.2.3, PS3.7 C.4)."""
+
+WRITING_S = 10.0
+"""How long an object that is being written may take to end when its association is gone."""
+LOOK_S = 0.02
+LONGEST_UID = 64
 
 
 class Keeper(Protocol):
     """Where instances are kept. `keep` returns only when the instance would survive a power cut."""
 
-    def has_room(self, size_bytes: int) -> bool: ...
+    def room(self, size_bytes: int) -> AbstractContextManager[bool]: ...
 
     def keep(
         self,
@@ -44,47 +62,24 @@ class Keeper(Protocol):
     ) -> str: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
-    """A sender that is let in."""
-
-    name: str
-    ae_title: str
-    quiet_s: float
-    host: str | None = None
-    """When given, the only address that may use this AE title."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
-    """How the SCP listens; every wait and every bound is a setting."""
-
-    ae_title: str
-    host: str
-    port: int
-    peers: tuple[Peer, ...]
-    any_calling_ae: bool
-    quiet_s: float
-    """Quiet period of senders that are let in without being named."""
-    maximum_associations: int
-    maximum_pdu_bytes: int
-    acse_timeout_s: float
-    dimse_timeout_s: float
-    network_timeout_s: float
-
-
 class Receiver:
     """A C-ECHO and C-STORE SCP in threads of its own."""
 
-    def __init__(self, listening: Listening, keeper: Keeper) -> None:
+    def __init__(self, listening: Listening, keeper: Keeper, doorbook: Doorbook | None = None) -> None:
         self._listening = listening
         self._keeper = keeper
+        self._door = Door(listening, doorbook)
         self._server: Any = None
+        self._port = listening.port
+        self._tallies = Tallies()
+        self._draining = False
+        self._working = 0
+        self._idle = threading.Condition()
 
     @property
     def port(self) -> int:
         """The port in use: the one asked for, or the one the system gave for port 0."""
-        return int(self._server.socket.getsockname()[1])
+        return self._port
 
     def start(self) -> None:
         """Raises ConfigError (RCV-010) when the address cannot be used."""
@@ -93,9 +88,11 @@ class Receiver:
         from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
         # One switch for the process, read at each negotiation: any storage class, private and unknown ones too,
-        # is accepted with the first transfer syntax that the context names (`_prefer` orders them).
+        # is accepted with the first transfer syntax that the context names (`_requested` orders them).
         pynetdicom._config.UNRESTRICTED_STORAGE_SERVICE = True
         pynetdicom._config.LOG_HANDLER_LEVEL = "none"
+        # Its own check answers an illegal UID with an abort, which takes the rest of the association along.
+        pynetdicom._config.VALIDATORS["UI"] = lambda uid: (True, "")
         listening = self._listening
         entity = AE(ae_title=listening.ae_title)
         entity.maximum_associations = listening.maximum_associations
@@ -108,11 +105,15 @@ class Receiver:
             entity.require_calling_aet = [peer.ae_title for peer in listening.peers]
         entity.add_supported_context(Verification)
         handlers = [
-            (evt.EVT_CONN_OPEN, _answer_at_once),
-            (evt.EVT_REQUESTED, self._prefer),
-            (evt.EVT_REJECTED, self._rejected),
+            (evt.EVT_CONN_OPEN, tune),
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_REJECTED, self._door.rejected),
+            (evt.EVT_PDU_RECV, acknowledge),
+            (evt.EVT_PDU_SENT, acknowledge),
+            (evt.EVT_PDU_RECV, bound, [listening.maximum_instance_bytes]),
             (evt.EVT_C_ECHO, lambda event: SUCCESS),
             (evt.EVT_C_STORE, self._store),
+            (evt.EVT_CONN_CLOSE, self._tallies.closed),
         ]
         try:
             self._server = entity.start_server(
@@ -127,106 +128,131 @@ class Receiver:
                 "a free port that this user may open",
                 "Stop the other program, or set another `port` in [receive]",
             ) from None
+        self._port = int(self._server.socket.getsockname()[1])
         log_event(log, "receive.listening", ae_title=listening.ae_title, host=listening.host, port=self.port)
 
     def stop(self) -> None:
         """Take no new association and end those that are open; what was acknowledged is safe already."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server = None
+        self.drain(0.0)
 
-    def _prefer(self, event: Any) -> None:
-        """As the archive has it: compressed syntaxes first, then Explicit, Implicit, Big Endian last.
+    def drain(self, within_s: float) -> None:
+        """Take no new association from now on; those that are open may end by themselves, for so long.
 
-        In unrestricted mode pynetdicom takes the first syntax that a context proposes, so the order is ours to set.
+        Then they are aborted. Returns when nothing is being written any more: what was acknowledged is safe, what
+        was not will be sent again.
         """
+        server, self._server = self._server, None
+        if server is None:
+            return
+        self._draining = True
+        server.shutdown()
+        until = time.monotonic() + within_s
+        while server.active_associations and time.monotonic() < until:
+            time.sleep(LOOK_S)
+        left = server.active_associations
+        # Each waits for its own threads, one that hangs in the middle of a PDU for its time-out.
+        aborts = [threading.Thread(target=one.abort, name="abort", daemon=True) for one in left]
+        for abort in aborts:
+            abort.start()
+        with self._idle:
+            self._idle.wait_for(lambda: self._working == 0, WRITING_S)
+        for abort in aborts:
+            abort.join(1.0)
+        log_event(log, "receive.drained", aborted=len(left))
+
+    def _requested(self, event: Any) -> None:
+        """In unrestricted mode pynetdicom takes the first syntax that a context proposes: the order is ours to set."""
+        if self._draining:
+            event.assoc.acse.send_reject(TRANSIENT, PRESENTATION, CONGESTION)
+            event.assoc.kill()
+            return
         requested = event.assoc.requestor.primitive.presentation_context_definition_list
         for context in requested:
-            context.transfer_syntax = sorted(context.transfer_syntax, key=_rank)
-
-    def _rejected(self, event: Any) -> None:
-        primitive = event.assoc.requestor.primitive
-        log_event(
-            log,
-            "association.rejected",
-            level=logging.WARNING,
-            calling_ae_title=str(primitive.calling_ae_title),
-            called_ae_title=str(primitive.called_ae_title),
-            host=event.assoc.requestor.address,
-        )
-
-    def _peer(self, calling: str, address: str) -> Peer | None:
-        """The source that this is; None when the AE title is one of another machine."""
-        for peer in self._listening.peers:
-            if peer.ae_title == calling and (peer.host is None or address in _addresses(peer.host)):
-                return peer
-        if self._listening.any_calling_ae:
-            return Peer(name="", ae_title=calling, quiet_s=self._listening.quiet_s)
-        return None
+            context.transfer_syntax = by_preference(context.transfer_syntax)
 
     def _store(self, event: Any) -> int:
+        with self._idle:
+            self._working += 1
+        tally = self._tallies.of(event.assoc)
         try:
-            return self._keep(event)
+            status = self._keep(event)
         except OSError:
             log_event(log, "instance.not-written", level=logging.ERROR, failed=True)
-            return OUT_OF_RESOURCES
+            status = OUT_OF_RESOURCES
         except Exception:  # noqa: BLE001 - a status is the only answer a sender understands
             log_event(log, "instance.failed", level=logging.ERROR, failed=True)
-            return PROCESSING_FAILURE
+            status = PROCESSING_FAILURE
+        finally:
+            with self._idle:
+                self._working -= 1
+                self._idle.notify_all()
+        if status != SUCCESS:
+            tally.refused[status] += 1
+        return status
 
     def _keep(self, event: Any) -> int:
         request = event.request
-        encoded = request.DataSet.getvalue()
-        calling = str(event.assoc.requestor.primitive.calling_ae_title).strip()
-        peer = self._peer(calling, event.assoc.requestor.address)
+        requestor = event.assoc.requestor
+        calling = str(requestor.primitive.calling_ae_title).strip()
+        tally = self._tallies.of(event.assoc)
+        peer = self._listening.peer(calling, requestor.address)
         if peer is None:
-            log_event(
-                log,
-                "instance.refused",
-                level=logging.WARNING,
-                code="RCV-006",
-                status="0x0124",
-                calling_ae_title=calling,
-                host=event.assoc.requestor.address,
-            )
+            if not tally.refused[NOT_AUTHORIZED]:
+                self._door.not_authorized(event)
             return NOT_AUTHORIZED
-        if not self._keeper.has_room(len(encoded)):
-            log_event(log, "instance.refused", level=logging.ERROR, code="RCV-003", status="0xA700")
-            return OUT_OF_RESOURCES
+        if isinstance(request.DataSet, Bounded) and request.DataSet.is_cut:
+            return _refuse(
+                OUT_OF_RESOURCES,
+                Refused(
+                    "RCV-007",
+                    f"an object of {request.DataSet.size_bytes} bytes",
+                    f"at most {self._listening.maximum_instance_bytes}",
+                    "Raise `maximum_instance_bytes` in [receive] if this machine has the memory for it",
+                ),
+            )
+        encoded = request.DataSet.getvalue()
         syntax = str(event.context.transfer_syntax)
         try:
             header = read_header(encoded, syntax)
-            _check(header, str(request.AffectedSOPInstanceUID))
+            _check(header, str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID))
         except Refused as refusal:
-            status = DATA_SET_MISMATCH if refusal.code == "RCV-005" else CANNOT_UNDERSTAND
-            log_event(
-                log,
-                "instance.refused",
-                level=logging.WARNING,
-                code=refusal.code,
-                status=f"0x{status:04X}",
-                reason=refusal.sentence(),
+            return _refuse(STATUS_OF.get(refusal.code, CANNOT_UNDERSTAND), refusal)
+        # Asked for last: as long as it lasts, the bytes count as written.
+        with self._keeper.room(len(encoded)) as fits:
+            if not fits:
+                return OUT_OF_RESOURCES
+            arrived = self._keeper.keep(
+                encoded=encoded,
+                header=header,
+                sop_class_uid=_bare(request.AffectedSOPClassUID),
+                sop_instance_uid=_bare(request.AffectedSOPInstanceUID),
+                transfer_syntax_uid=syntax,
+                calling_ae_title=calling,
+                source=peer.name,
+                quiet_s=peer.quiet_s,
             )
-            return status
-        self._keeper.keep(
-            encoded=encoded,
-            header=header,
-            sop_class_uid=str(request.AffectedSOPClassUID),
-            sop_instance_uid=str(request.AffectedSOPInstanceUID),
-            transfer_syntax_uid=syntax,
-            calling_ae_title=calling,
-            source=peer.name,
-            quiet_s=peer.quiet_s,
-        )
+        tally.kept[str(arrived)] += 1
         return SUCCESS
 
 
-def _answer_at_once(event: Any) -> None:
-    # The response is two small packets: without this the second waits 40 ms for the peer's delayed ACK.
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def _refuse(status: int, refusal: Refused) -> int:
+    log_event(
+        log,
+        "instance.refused",
+        level=logging.WARNING,
+        code=refusal.code,
+        status=f"0x{status:04X}",
+        reason=refusal.sentence(),
+    )
+    return status
 
 
-def _check(header: Header, affected_sop_instance_uid: str) -> None:
+def _bare(uid: object) -> str:
+    """Without padding (PS3.5 9.1)."""
+    return str(uid).rstrip("\0 ")
+
+
+def _check(header: Header, affected_sop_class_uid: str, affected_sop_instance_uid: str) -> None:
     missing = [keyword for keyword in ("StudyInstanceUID", "SeriesInstanceUID") if not header.uid(keyword)]
     if missing:
         raise Refused(
@@ -235,27 +261,21 @@ def _check(header: Header, affected_sop_instance_uid: str) -> None:
             "the UIDs that file an instance (PS3.3 C.7.2, C.7.3)",
             "Mend the object at its source",
         )
-    if header.uid("SOPInstanceUID") != affected_sop_instance_uid.rstrip("\0 "):
+    if len(header.uid("SOPInstanceUID")) > LONGEST_UID:
         raise Refused(
-            "RCV-005",
-            "a data set whose SOP Instance UID is not that of the C-STORE request",
-            "the same UID in command and data set (PS3.7 9.1.1)",
-            "Mend the sender: it is not possible to say which of the two is meant",
+            "RCV-008",
+            f"a SOP Instance UID of {len(header.uid('SOPInstanceUID'))} characters",
+            f"at most {LONGEST_UID} (PS3.5 9.1): nothing could refer to the object",
+            "Mend the object at its source",
         )
-
-
-def _addresses(host: str) -> set[str]:
-    """Addresses of a configured host now; () for a name that cannot be resolved: then nobody is let in by it."""
-    try:
-        return {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except OSError:
-        return set()
-
-
-LAST_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
-"""Uncompressed syntaxes from the best to the least wanted; every other one stands before them."""
-
-
-def _rank(transfer_syntax: object) -> int:
-    name = str(transfer_syntax)
-    return LAST_SYNTAXES.index(name) + 1 if name in LAST_SYNTAXES else 0
+    for keyword, affected in (
+        ("SOPClassUID", affected_sop_class_uid),
+        ("SOPInstanceUID", affected_sop_instance_uid),
+    ):
+        if header.uid(keyword) != _bare(affected):
+            raise Refused(
+                "RCV-005",
+                f"a data set whose {keyword} is not that of the C-STORE request",
+                "the same UID in command and data set (PS3.7 9.1.1)",
+                "Mend the sender: results could not say which object they are about",
+            )

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import os
-import secrets
-import shutil
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.dicom.headers import Header, parse_header, part10_prefix
 from bridge.dicom.instance import Instance
-from bridge.dicom.uids import keyed_name
-from bridge.store.tables import Index, frames, headers, instances, results, studies
+from bridge.store import own, versions
+from bridge.store.disk import Alarm, Room
+from bridge.store.files import InstanceFiles
+from bridge.store.studies import touch
+from bridge.store.tables import Index, frames, headers, instances
 
 
 class Arrived(StrEnum):
@@ -26,26 +27,30 @@ class Arrived(StrEnum):
 
     STORED = "stored"
     IDENTICAL = "identical"
-    """The same bytes are held already."""
+    """The same bytes are held already, and are the newest."""
+    RESTORED = "restored"
+    """The same bytes again, of which only the header was held: the file is back, nothing else has changed."""
     VERSION = "version"
-    """The same SOP Instance UID with other bytes."""
+    """The same SOP Instance UID with other bytes than the last time."""
     OWN = "own"
-    """A result of this bridge that came back: noted, triggers nothing."""
+    """A result of a bridge that came back: noted, triggers nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
-    """A study as intake sees it. `name` is a keyed hash: it stands for the study in logs."""
+class _Offer:
+    """An instance that is about to be entered, its file written already."""
 
-    study_instance_uid: str
-    name: str
-    state: str
+    header: Header
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae_title: str
     source: str
-    first_at: float
-    last_at: float
-    due_at: float
     quiet_s: float
-    attempts: int
+    digest: str
+    size_bytes: int
+    file: str
+    looks_own: bool
 
 
 class Instances:
@@ -58,19 +63,27 @@ class Instances:
         *,
         key: bytes,
         reserve_bytes: int = 0,
+        uid_root: str = "",
+        alarm: Alarm | None = None,
         passing: Callable[[str], None] = lambda point: None,
     ) -> None:
-        """`passing` is told the name of each point at which a crash would hurt most."""
+        """
+        Args:
+            reserve_bytes: free space of the disk that is never touched.
+            uid_root: what lies under it is a result of a bridge; "" for none.
+            alarm: hears when the disk is full and when it no longer is.
+            passing: is told the name of each point at which a crash would hurt most.
+        """
         self._passing = passing
         self._index = index
-        self._folder = folder
+        self._files = InstanceFiles(folder)
         self._key = key
-        self._reserve_bytes = reserve_bytes
-        folder.mkdir(parents=True, exist_ok=True)
+        self._uid_root = uid_root
+        self.disk = Room(folder, reserve_bytes, alarm)
 
-    def has_room(self, size_bytes: int) -> bool:
-        """Whether `size_bytes` fit on the disk without touching the reserve."""
-        return shutil.disk_usage(self._folder).free - size_bytes >= self._reserve_bytes
+    def room(self, size_bytes: int) -> AbstractContextManager[bool]:
+        """Whether `size_bytes` fit without touching the reserve; they are taken while the block lasts."""
+        return self.disk.take(size_bytes)
 
     def keep(
         self,
@@ -86,132 +99,128 @@ class Instances:
     ) -> Arrived:
         """Make an instance durable: when this returns, file and row survive a power cut.
 
-        An identical instance changes nothing; any other moves the study's due time to `quiet_s` from now.
+        Bytes that are the newest of their SOP Instance UID already change nothing, nor does a result of a bridge; any
+        other instance moves the study's due time to `quiet_s` from now.
+
+        Raises OSError when it could not be made durable; then nothing is held of it.
         """
         digest = hashlib.sha256(transfer_syntax_uid.encode() + b"\0" + encoded).hexdigest()
         with self._index.read() as connection:
-            if self._held(connection, sop_instance_uid, digest):
-                return Arrived.IDENTICAL
+            newest = versions.last_arrived(connection, sop_instance_uid)
+        if newest is not None and newest.digest == digest and self._is_here(newest):
+            return Arrived.OWN if newest.own else Arrived.IDENTICAL
         # The file first: a row without a file would be a lie, a file without a row is only litter.
         prefix = part10_prefix(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
-        file = self._write(prefix, encoded)
+        offer = _Offer(
+            header=header,
+            sop_class_uid=sop_class_uid,
+            sop_instance_uid=sop_instance_uid,
+            transfer_syntax_uid=transfer_syntax_uid,
+            calling_ae_title=calling_ae_title,
+            source=source,
+            quiet_s=quiet_s,
+            digest=digest,
+            size_bytes=len(encoded),
+            file=self._files.write(prefix, encoded),
+            looks_own=own.looks_own(sop_instance_uid, header, self._uid_root),
+        )
         self._passing("receive:mid")
-        now = self._index.clock()
-        study = header.uid("StudyInstanceUID")
-        with self._index.write() as connection:
-            if self._held(connection, sop_instance_uid, digest):
-                arrived = Arrived.IDENTICAL
-            else:
-                version = connection.execute(
-                    sa.select(sa.func.coalesce(sa.func.max(instances.c.version), 0) + 1).where(
-                        instances.c.sop_instance_uid == sop_instance_uid
-                    )
-                ).scalar_one()
-                own = (
-                    connection.execute(
-                        sa.select(results.c.job_id).where(results.c.sop_instance_uid == sop_instance_uid)
-                    ).first()
-                    is not None
-                )
-                number = connection.execute(
-                    sa.insert(instances)
-                    .values(
-                        sop_instance_uid=sop_instance_uid,
-                        version=version,
-                        sop_class_uid=sop_class_uid,
-                        series_instance_uid=header.uid("SeriesInstanceUID"),
-                        study_instance_uid=study,
-                        transfer_syntax_uid=transfer_syntax_uid,
-                        digest=digest,
-                        size_bytes=len(encoded),
-                        file=file,
-                        calling_ae_title=calling_ae_title,
-                        own=own,
-                        received_at=now,
-                    )
-                    .returning(instances.c.number)
-                ).scalar_one()
-                connection.execute(
-                    sa.insert(headers).values(
-                        number=number, syntax=header.syntax, encoded=zlib.compress(header.encoded, 1)
-                    )
-                )
-                if not own:
-                    self._touch(connection, study, source, now, quiet_s)
-                arrived = Arrived.OWN if own else Arrived.VERSION if version > 1 else Arrived.STORED
-        if arrived is Arrived.IDENTICAL:
-            (self._folder / file).unlink()
+        try:
+            with self._index.write() as connection:
+                arrived, litter = self._enter(connection, offer)
+        except sa.exc.OperationalError:
+            # A full disk, or a lock that never came free. Its file stays as litter: the commit may have happened.
+            raise OSError(errno.EIO, "the index could not be written") from None
+        if litter:
+            self._files.remove(litter)
         self._passing("receive:after")
         return arrived
 
-    def due(self, now: float) -> list[Study]:
-        """Open studies whose quiet period is over, the longest waiting first."""
-        with self._index.read() as connection:
-            rows = connection.execute(
-                sa.select(studies)
-                .where(studies.c.state == "open", studies.c.due_at <= now)
-                .order_by(studies.c.due_at)
-            )
-            return [Study(**row._mapping) for row in rows]
+    def _is_here(self, row: sa.Row[tuple[object, ...]]) -> bool:
+        return row.dropped_at is None and self._files.is_there(row.file)
 
-    def begin_again(self) -> None:
-        """Give every open study its whole quiet period from now: while nobody listened, nothing could arrive."""
+    def _enter(self, connection: sa.Connection, offer: _Offer) -> tuple[Arrived, str]:
+        """Write the row of an instance. Returns what became of it, and the file that nothing refers to any more."""
         now = self._index.clock()
-        with self._index.write() as connection:
-            connection.execute(
-                sa.update(studies).where(studies.c.state == "open").values(due_at=now + studies.c.quiet_s)
+        newest = versions.last_arrived(connection, offer.sop_instance_uid)
+        if newest is None:
+            return self._insert(connection, offer, now, version=1, arrival=1), ""
+        held = connection.execute(
+            sa.select(instances).where(
+                instances.c.sop_instance_uid == offer.sop_instance_uid, instances.c.digest == offer.digest
             )
-
-    def study(self, study_instance_uid: str) -> Study | None:
-        with self._index.read() as connection:
-            row = connection.execute(
-                sa.select(studies).where(studies.c.study_instance_uid == study_instance_uid)
-            ).first()
-            return Study(**row._mapping) if row else None
-
-    def count_attempt(self, study: Study) -> int:
-        """Note that the study is about to be looked at, before it is: a study that kills the process counts too."""
-        with self._index.write() as connection:
-            counted = connection.execute(
-                sa.update(studies)
-                .where(studies.c.study_instance_uid == study.study_instance_uid)
-                .values(attempts=studies.c.attempts + 1)
-                .returning(studies.c.attempts)
-            )
-            return int(counted.scalar_one())
-
-    def look_again(self, study: Study, after_s: float) -> None:
-        """Let a study rest after a failure; one that has grown meanwhile keeps its own due time."""
-        with self._index.write() as connection:
-            connection.execute(
-                sa.update(studies)
-                .where(
-                    studies.c.study_instance_uid == study.study_instance_uid,
-                    studies.c.due_at == study.due_at,
+        ).first()
+        if held is None:
+            version = connection.execute(
+                sa.select(sa.func.max(instances.c.version) + 1).where(
+                    instances.c.sop_instance_uid == offer.sop_instance_uid
                 )
-                .values(due_at=self._index.clock() + after_s)
-            )
+            ).scalar_one()
+            return self._insert(connection, offer, now, version=version, arrival=newest.arrival + 1), ""
+        if held.number == newest.number and self._is_here(held):
+            return Arrived.OWN if held.own else Arrived.IDENTICAL, offer.file
+        # Received now: retention counts its days anew.
+        values = {"file": offer.file, "dropped_at": None, "received_at": now}
+        arrived = Arrived.RESTORED
+        if held.number != newest.number:
+            values |= {"arrival": newest.arrival + 1, "change": ""}
+            arrived = Arrived.VERSION
+        connection.execute(sa.update(instances).where(instances.c.number == held.number).values(**values))
+        if held.own:
+            return Arrived.OWN, held.file
+        if arrived is Arrived.VERSION:
+            self._touch(connection, offer, held.study_instance_uid, now)
+        return arrived, held.file
 
-    def set_aside(self, study: Study) -> None:
-        """Stop looking at a study until something new of it arrives."""
-        with self._index.write() as connection:
-            connection.execute(
-                sa.update(studies)
-                .where(
-                    studies.c.study_instance_uid == study.study_instance_uid,
-                    studies.c.due_at == study.due_at,
-                )
-                .values(state="set-aside")
+    def _insert(
+        self, connection: sa.Connection, offer: _Offer, now: float, *, version: int, arrival: int
+    ) -> Arrived:
+        job_id = own.issued_for(connection, offer.sop_instance_uid)
+        is_own = offer.looks_own or job_id is not None
+        study = offer.header.uid("StudyInstanceUID")
+        number = connection.execute(
+            sa.insert(instances)
+            .values(
+                sop_instance_uid=offer.sop_instance_uid,
+                version=version,
+                sop_class_uid=offer.sop_class_uid,
+                series_instance_uid=offer.header.uid("SeriesInstanceUID"),
+                study_instance_uid=study,
+                transfer_syntax_uid=offer.transfer_syntax_uid,
+                digest=offer.digest,
+                size_bytes=offer.size_bytes,
+                file=offer.file,
+                calling_ae_title=offer.calling_ae_title,
+                own=is_own,
+                received_at=now,
+                arrival=arrival,
+                change="",
             )
+            .returning(instances.c.number)
+        ).scalar_one()
+        connection.execute(
+            sa.insert(headers).values(
+                number=number, syntax=offer.header.syntax, encoded=zlib.compress(offer.header.encoded, 1)
+            )
+        )
+        if job_id is not None:
+            own.note(connection, job_id, offer.calling_ae_title, now)
+        if is_own:
+            return Arrived.OWN
+        self._touch(connection, offer, study, now)
+        return Arrived.STORED if version == 1 else Arrived.VERSION
+
+    def _touch(self, connection: sa.Connection, offer: _Offer, study: str, now: float) -> None:
+        touch(connection, self._key, study, source=offer.source, now=now, quiet_s=offer.quiet_s)
 
     def of_study(self, study_instance_uid: str) -> tuple[Instance, ...]:
         """The newest version of every instance of a study."""
-        return self._load(instances.c.study_instance_uid == study_instance_uid, newest=True)
+        return self._load(versions.newest_of_study(study_instance_uid))
 
     def by_number(self, numbers: Iterable[int]) -> dict[int, Instance]:
         """Exactly these versions, by number."""
         wanted = list(numbers)
-        return {one.number: one for one in self._load(instances.c.number.in_(wanted), newest=False)}
+        return {one.number: one for one in self._load(instances.c.number.in_(wanted))}
 
     def calling_ae_titles(self, study_instance_uid: str) -> tuple[str, ...]:
         with self._index.read() as connection:
@@ -237,7 +246,31 @@ class Instances:
         with self._index.write() as connection:
             connection.execute(sa.insert(frames).prefix_with("OR IGNORE"), rows)
 
-    def _load(self, where: Any, *, newest: bool) -> tuple[Instance, ...]:
+    def replacements(self, study_instance_uid: str) -> list[versions.Replacement]:
+        """Versions of a study that have not been compared with the one they replaced."""
+        with self._index.read() as connection:
+            pairs = versions.not_compared(connection, study_instance_uid)
+        held = self.by_number({number for older, newer, _ in pairs for number in (older, newer)})
+        return [
+            versions.Replacement(older=held[older], newer=held[newer], arrival=arrival)
+            for older, newer, arrival in pairs
+        ]
+
+    def classified(self, one: versions.Replacement, change: str) -> bool:
+        """Keep what a comparison found; False when the version has arrived again meanwhile."""
+        with self._index.write() as connection:
+            changed = connection.execute(
+                sa.update(instances)
+                .where(
+                    instances.c.number == one.newer.number,
+                    instances.c.arrival == one.arrival,
+                    instances.c.change == "",
+                )
+                .values(change=str(change))
+            )
+            return bool(changed.rowcount)
+
+    def _load(self, where: sa.ColumnElement[bool]) -> tuple[Instance, ...]:
         query = (
             sa.select(instances, headers.c.syntax, headers.c.encoded)
             .join_from(instances, headers, instances.c.number == headers.c.number)
@@ -246,69 +279,18 @@ class Instances:
         )
         with self._index.read() as connection:
             rows = connection.execute(query).all()
-        found: dict[Any, Instance] = {}
-        for row in rows:
-            found[row.sop_instance_uid if newest else row.number] = Instance(
+        return tuple(
+            Instance(
                 number=row.number,
                 sop_class_uid=row.sop_class_uid,
                 sop_instance_uid=row.sop_instance_uid,
                 series_instance_uid=row.series_instance_uid,
                 study_instance_uid=row.study_instance_uid,
                 transfer_syntax_uid=row.transfer_syntax_uid,
-                file=self._folder / row.file,
+                file=self._files.folder / row.file,
                 header=parse_header(zlib.decompress(row.encoded), row.syntax),
                 own=bool(row.own),
+                dropped_at=row.dropped_at,
             )
-        return tuple(found.values())
-
-    def _held(self, connection: sa.Connection, sop_instance_uid: str, digest: str) -> bool:
-        query = sa.select(instances.c.number).where(
-            instances.c.sop_instance_uid == sop_instance_uid, instances.c.digest == digest
+            for row in rows
         )
-        return connection.execute(query).first() is not None
-
-    def _touch(self, connection: sa.Connection, study: str, source: str, now: float, quiet_s: float) -> None:
-        changed = connection.execute(
-            sa.update(studies)
-            .where(studies.c.study_instance_uid == study)
-            .values(state="open", last_at=now, due_at=now + quiet_s, quiet_s=quiet_s, attempts=0)
-        )
-        if not changed.rowcount:
-            connection.execute(
-                sa.insert(studies).values(
-                    study_instance_uid=study,
-                    name=keyed_name(self._key, "study", study),
-                    state="open",
-                    source=source,
-                    first_at=now,
-                    last_at=now,
-                    due_at=now + quiet_s,
-                    quiet_s=quiet_s,
-                    attempts=0,
-                )
-            )
-
-    def _write(self, *parts: bytes) -> str:
-        """Write a new file under a name of ours; returns the name relative to the folder."""
-        name = secrets.token_hex(16)
-        folder = self._folder / name[:2]
-        if not folder.is_dir():
-            folder.mkdir(exist_ok=True)
-            sync_folder(self._folder)
-        file = folder / f"{name}.dcm"
-        with file.open("xb") as stream:
-            for part in parts:
-                stream.write(part)
-            stream.flush()
-            os.fsync(stream.fileno())
-        sync_folder(folder)
-        return str(file.relative_to(self._folder))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; fsync of a file does not cover its entry."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.store.not_begun import follow
 from bridge.store.rows import (
     FINAL,
     Decision,
@@ -20,7 +21,7 @@ from bridge.store.rows import (
     Stage,
     StoredResult,
 )
-from bridge.store.tables import Index, decisions, deliveries, events, jobs, results, specs, studies
+from bridge.store.tables import Index, decisions, deliveries, events, jobs, results, specs, studies, turns
 
 __all__ = [
     "FINAL",
@@ -41,10 +42,19 @@ class Jobs:
     def __init__(self, index: Index) -> None:
         self._index = index
 
-    def decide(self, study_instance_uid: str, due_at: float, made: Sequence[Decision]) -> list[str]:
+    def decide(
+        self,
+        study_instance_uid: str,
+        due_at: float,
+        made: Sequence[Decision],
+        *,
+        complete: str = "",
+        doubts: str = "",
+    ) -> list[str]:
         """Write what all rules decided, and the jobs, in one transaction. Returns the ids of jobs that are new.
 
-        The study counts as decided only when nothing of it arrived meanwhile (`due_at` is unchanged).
+        The study counts as decided only when nothing of it arrived meanwhile (`due_at` is unchanged); what did
+        begins another round. `complete`: why it was decided now. `doubts`: marks of those for which jobs are not made.
         """
         now = self._index.clock()
         new: list[str] = []
@@ -64,14 +74,33 @@ class Jobs:
                         decided_at=now,
                     )
                 )
-                if job and self._insert(connection, study_instance_uid, decision, job, now):
+                if job and self._insert(connection, study_instance_uid, job, decision.explanation, now):
+                    self._begin(connection, study_instance_uid, job, complete, now)
                     new.append(job.id)
+                new += follow(connection, study_instance_uid, decision, now, self._note)
+            this = studies.c.study_instance_uid == study_instance_uid
             connection.execute(
                 sa.update(studies)
-                .where(studies.c.study_instance_uid == study_instance_uid, studies.c.due_at == due_at)
-                .values(state="decided", attempts=0)
+                .where(this, studies.c.due_at != due_at)
+                .values(opened_at=now, doubts=doubts)
+            )
+            connection.execute(
+                sa.update(studies)
+                .where(this, studies.c.due_at == due_at)
+                .values(state="decided", attempts=0, waits="", complete=complete, doubts=doubts)
             )
         return new
+
+    def add(
+        self, study_instance_uid: str, job: NewJob, *, explanation: str, event: str, keys: Mapping[str, Any]
+    ) -> bool:
+        """Write a job that a person asked for, with the first line of its timeline. False when it is there."""
+        now = self._index.clock()
+        with self._index.write() as connection:
+            added = self._insert(connection, study_instance_uid, job, explanation, now)
+            if added:
+                self._note(connection, job.id, event, keys, at=now)
+            return added
 
     def get(self, job_id: str) -> Job:
         with self._index.read() as connection:
@@ -106,6 +135,16 @@ class Jobs:
                 .order_by(decisions.c.rule)
             )
             return [_decision(row) for row in rows]
+
+    def decided(self, study_instance_uid: str, rule: str) -> Job | None:
+        """The job that the latest decision of a rule about a study made or found; None where it made none."""
+        with self._index.read() as connection:
+            row = connection.execute(
+                sa.select(jobs)
+                .join_from(decisions, jobs, decisions.c.job_id == jobs.c.id)
+                .where(decisions.c.study_instance_uid == study_instance_uid, decisions.c.rule == rule)
+            ).one_or_none()
+        return _job(row) if row else None
 
     def every_decision(self) -> list[Decision]:
         """The latest decision of each rule about each study, newest first."""
@@ -147,6 +186,19 @@ class Jobs:
                 self._note(connection, job_id, "job.released", {})
             return bool(changed.rowcount)
 
+    def ended(self, job_id: str, state: JobState, *, code: str = "", reason: str = "", **keys: Any) -> bool:
+        """End a job that is under way and note it; False when somebody else has ended it."""
+        with self._index.write() as connection:
+            changed = connection.execute(
+                sa.update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.state.in_((JobState.READY, JobState.RUNNING)))
+                .values(state=state, code=code, reason=reason, changed_at=self._index.clock())
+            )
+            if changed.rowcount:
+                told = {"code": code, "reason": reason} if code else {}
+                self._note(connection, job_id, f"job.{state}", told | keys)
+            return bool(changed.rowcount)
+
     def started(self, job_id: str) -> None:
         """The engine has the job. Only a ready one becomes running: a person may have ended it meanwhile."""
         with self._index.write() as connection:
@@ -168,14 +220,17 @@ class Jobs:
             )
             return [JobEvent(at=row.at, event=row.event, keys=json.loads(row.keys)) for row in rows]
 
-    def keep_results(self, made: Iterable[StoredResult], destinations: Iterable[str]) -> None:
-        """Issue the results of a job and what is owed to each destination. Repeating it changes nothing."""
-        made, destinations = list(made), list(destinations)
+    def keep_results(self, made: Iterable[StoredResult], owed: Mapping[str, Collection[str]]) -> None:
+        """Issue the results of a job, and what is owed to each destination. Repeating it changes nothing.
+
+        `owed`: SOP Instance UIDs among `made`, by destination.
+        """
+        now = self._index.clock()
         with self._index.write() as connection:
             for result in made:
                 row = {column.name: getattr(result, column.name) for column in results.columns}
                 connection.execute(sa.insert(results).prefix_with("OR IGNORE").values(**row))
-                for destination in destinations:
+                for destination in (name for name, uids in owed.items() if result.sop_instance_uid in uids):
                     connection.execute(
                         sa.insert(deliveries)
                         .prefix_with("OR IGNORE")
@@ -188,6 +243,20 @@ class Jobs:
                             attempts=0,
                         )
                     )
+                    connection.execute(
+                        sa.insert(turns)
+                        .prefix_with("OR IGNORE")
+                        .values(
+                            job_id=result.job_id,
+                            destination=destination,
+                            turn=1,
+                            tries=0,
+                            due_at=now,
+                            code="",
+                            reason="",
+                            since=now,
+                        )
+                    )
 
     def results(self, job_id: str) -> list[StoredResult]:
         with self._index.read() as connection:
@@ -195,38 +264,6 @@ class Jobs:
                 sa.select(results).where(results.c.job_id == job_id).order_by(results.c.file)
             )
             return [StoredResult(**row._mapping) for row in rows]
-
-    def deliveries(self, job_id: str, destination: str | None = None) -> list[Delivery]:
-        query = sa.select(deliveries).where(deliveries.c.job_id == job_id)
-        if destination is not None:
-            query = query.where(deliveries.c.destination == destination)
-        with self._index.read() as connection:
-            rows = connection.execute(query.order_by(deliveries.c.destination, deliveries.c.sop_instance_uid))
-            return [Delivery(**row._mapping) for row in rows]
-
-    def answered(
-        self, job_id: str, destination: str, answers: Mapping[str, tuple[str, int | None, str]]
-    ) -> None:
-        """Write what a peer said: SOP Instance UID -> (outcome, status, reason)."""
-        now = self._index.clock()
-        with self._index.write() as connection:
-            for uid, (outcome, status, reason) in answers.items():
-                connection.execute(
-                    sa.update(deliveries)
-                    .where(
-                        deliveries.c.job_id == job_id,
-                        deliveries.c.destination == destination,
-                        deliveries.c.sop_instance_uid == uid,
-                    )
-                    .values(
-                        outcome=outcome,
-                        status=status,
-                        reason=reason,
-                        attempts=deliveries.c.attempts + 1,
-                        first_at=sa.func.coalesce(deliveries.c.first_at, now),
-                        last_at=now,
-                    )
-                )
 
     def spec(self, account: str, algorithm: str, declared_version: str) -> KnownSpec | None:
         with self._index.read() as connection:
@@ -267,7 +304,7 @@ class Jobs:
             )
 
     def _insert(
-        self, connection: sa.Connection, study: str, decision: Decision, job: NewJob, now: float
+        self, connection: sa.Connection, study: str, job: NewJob, explanation: str, now: float
     ) -> bool:
         written = connection.execute(
             sa.insert(jobs)
@@ -285,22 +322,28 @@ class Jobs:
                 reason=job.reason,
                 frozen=job.frozen,
                 inputs=job.inputs,
-                explanation=decision.explanation,
+                explanation=explanation,
                 remote="",
                 outputs="[]",
+                contents=job.contents,
+                rerun=job.rerun,
+                run=0,
                 created_at=now,
                 changed_at=now,
             )
         )
-        if not written.rowcount:
-            return False
+        return bool(written.rowcount)
+
+    def _begin(self, connection: sa.Connection, study: str, job: NewJob, complete: str, now: float) -> None:
+        """The first lines of a timeline: what arrived when, and why that was all."""
         row = connection.execute(
             sa.select(studies.c.first_at, studies.c.last_at).where(studies.c.study_instance_uid == study)
         ).one()
         self._note(connection, job.id, "study.first-instance", {}, at=row.first_at)
         self._note(connection, job.id, "study.last-instance", {}, at=row.last_at)
+        if complete:
+            self._note(connection, job.id, "study.complete", {"reason": complete}, at=now)
         self._note(connection, job.id, "rule.matched", {"rule": job.rule}, at=now)
-        return True
 
     def _note(
         self,

@@ -123,6 +123,97 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (account, algorithm, declared_version)
         )""",
     ),
+    (
+        "ALTER TABLE studies ADD COLUMN opened_at REAL NOT NULL DEFAULT 0",
+        "UPDATE studies SET opened_at = first_at",
+        "ALTER TABLE studies ADD COLUMN waits TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE studies ADD COLUMN complete TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE studies ADD COLUMN asked TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE studies ADD COLUMN released TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE studies ADD COLUMN doubts TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE instances ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0",
+        "UPDATE instances SET arrival = version",
+        "ALTER TABLE instances ADD COLUMN change TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE instances ADD COLUMN dropped_at REAL",
+        # What retention looks at grows with what is held, not with what was ever held.
+        "CREATE INDEX instances_held ON instances (received_at, study_instance_uid) WHERE dropped_at IS NULL",
+        "CREATE INDEX instances_file ON instances (file) WHERE dropped_at IS NULL",
+        "CREATE INDEX instances_series ON instances (series_instance_uid)",
+        "ALTER TABLE jobs ADD COLUMN run INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN rerun INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN contents TEXT NOT NULL DEFAULT '{}'",
+        """CREATE TABLE turns (
+            job_id TEXT NOT NULL,
+            destination TEXT NOT NULL,
+            turn INTEGER NOT NULL,
+            tries INTEGER NOT NULL DEFAULT 0,
+            due_at REAL,
+            code TEXT NOT NULL DEFAULT '',
+            reason TEXT NOT NULL DEFAULT '',
+            since REAL NOT NULL,
+            PRIMARY KEY (job_id, destination)
+        )""",
+        "CREATE INDEX turns_due ON turns (due_at)",
+        # Deliveries that were under way with the engine alone go on in turns.
+        """INSERT INTO turns (job_id, destination, turn, due_at, since)
+            SELECT d.job_id, d.destination, 1, 0, j.changed_at FROM deliveries d JOIN jobs j ON j.id = d.job_id
+            WHERE j.state = 'running' AND d.outcome NOT IN ('delivered', 'warned', 'refused', 'held')
+            GROUP BY d.job_id, d.destination""",
+        """CREATE TABLE lines (
+            destination TEXT PRIMARY KEY,
+            down_since REAL NOT NULL,
+            next_at REAL NOT NULL,
+            tries INTEGER NOT NULL,
+            code TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            trial TEXT NOT NULL DEFAULT ''
+        )""",
+        "ALTER TABLE deliveries ADD COLUMN few INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE deliveries ADD COLUMN asked INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE deliveries ADD COLUMN resent INTEGER NOT NULL DEFAULT 0",
+        """CREATE TABLE refusals (
+            calling_ae_title TEXT NOT NULL,
+            called_ae_title TEXT NOT NULL,
+            host TEXT NOT NULL,
+            why TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            first_at REAL NOT NULL,
+            last_at REAL NOT NULL,
+            PRIMARY KEY (calling_ae_title, called_ae_title, host)
+        )""",
+        """CREATE TABLE acts (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            act TEXT NOT NULL,
+            target TEXT NOT NULL,
+            who TEXT NOT NULL,
+            reason TEXT NOT NULL DEFAULT '',
+            asked_at REAL NOT NULL,
+            done_at REAL,
+            outcome TEXT NOT NULL DEFAULT '',
+            answer TEXT NOT NULL DEFAULT ''
+        )""",
+        """CREATE TABLE alerts (
+            kind TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            since REAL NOT NULL,
+            last_at REAL NOT NULL,
+            PRIMARY KEY (kind, subject)
+        )""",
+        """CREATE TABLE submits (
+            account TEXT NOT NULL,
+            remote_id TEXT NOT NULL,
+            key TEXT NOT NULL,
+            at REAL NOT NULL,
+            stray INTEGER NOT NULL,
+            PRIMARY KEY (account, remote_id)
+        )""",
+        "CREATE INDEX submits_key ON submits (key)",
+        """INSERT OR IGNORE INTO submits (account, remote_id, key, at, stray)
+            SELECT account, json_extract(remote, '$.remote_id'), id, changed_at, 0 FROM jobs
+            WHERE remote != '' AND json_extract(remote, '$.remote_id') != ''""",
+        "ALTER TABLE results ADD COLUMN variant TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 

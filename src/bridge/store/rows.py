@@ -22,6 +22,10 @@ class JobState(StrEnum):
 FINAL = frozenset({JobState.DONE, JobState.REFUSED, JobState.FAILED, JobState.CANCELLED})
 
 
+DOUBT = "STU-"
+"""Codes of doubts about a study begin so; a job that is held for one goes on when the study is released."""
+
+
 class Stage(StrEnum):
     PREPARE = "prepare"
     CLOUD = "cloud"
@@ -54,6 +58,20 @@ class Job:
     created_at: float
     changed_at: float
     deadline_at: float | None
+    run: int
+    """Part of the engine's ids: a retry by a person, or a fence that was lifted, begins another run."""
+    rerun: int
+    """How often a person has asked for the same work again; part of the job's identity."""
+    contents: str
+    """{input: content}: what the inputs show, as it stands in the job's identity."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of it may have been done; before, it takes the newest objects of its study."""
+        waits = self.state is JobState.READY or (
+            self.state is JobState.HELD and (not self.code or self.code.startswith(DOUBT))
+        )
+        return not (waits and self.stage is Stage.PREPARE and self.run == 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +87,8 @@ class NewJob:
     reason: str
     frozen: str
     inputs: str
+    contents: str = "{}"
+    rerun: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +100,8 @@ class Decision:
     reason: str
     explanation: str
     job: NewJob | None = None
+    code: str = ""
+    """Of the doubt for which a job that the rule wants is not made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +117,8 @@ class StoredResult:
     file: str
     sha256: str
     size_bytes: int
+    variant: str = ""
+    """What it differs by from its usual form; empty for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +132,85 @@ class Delivery:
     status: int | None
     reason: str
     attempts: int
+    """How often it was offered to a peer that was reached."""
     first_at: float | None
     last_at: float | None
+    few: int = 0
+    """How many of the answers were of those that are tried a few times only."""
+    asked: int = 0
+    """How often the peer was asked whether it has it, and did not name it."""
+    resent: int = 0
+    """How often it was sent again because the peer did not name it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Whose turn it is: one job at one destination. Nothing is owed there any more when `due_at` is None."""
+
+    job_id: str
+    destination: str
+    turn: int
+    """Counts what was handed to the engine: part of the id of the stage `deliver`."""
+    tries: int
+    """Tries of this job after which something was left. That a destination cannot be reached is counted there."""
+    due_at: float | None
+    code: str
+    reason: str
+    since: float
+    """When the results were first owed to this destination."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A destination that cannot be reached: one job at a time tries it, the others wait for that."""
+
+    destination: str
+    down_since: float
+    next_at: float
+    tries: int
+    code: str
+    reason: str
+    trial: str
+    """The id of the job that may try it now; empty between the tries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What a person asked for, and what became of it. `outcome` is empty until it is done."""
+
+    id: int
+    act: str
+    target: str
+    who: str
+    reason: str
+    asked_at: float
+    done_at: float | None
+    outcome: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something that needs a person, from when it began until it is over."""
+
+    kind: str
+    subject: str
+    reason: str
+    since: float
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A peer that was not let in, and how often."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    host: str
+    why: str
+    count: int
+    first_at: float
+    last_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,12 @@ studies = _table(
     due_at=Float,
     quiet_s=Float,
     attempts=Integer,
+    opened_at=Float,
+    waits=Text,
+    complete=Text,
+    asked=Text,
+    released=Text,
+    doubts=Text,
 )
 instances = _table(
     "instances",
@@ -54,6 +60,9 @@ instances = _table(
     calling_ae_title=Text,
     own=Boolean,
     received_at=Float,
+    arrival=Integer,
+    change=Text,
+    dropped_at=Float,
 )
 headers = _table("headers", number=Integer, syntax=Text, encoded=LargeBinary)
 frames = _table("frames", number=Integer, frame=Integer, digest=Text)
@@ -87,6 +96,9 @@ jobs = _table(
     created_at=Float,
     changed_at=Float,
     deadline_at=Float,
+    run=Integer,
+    rerun=Integer,
+    contents=Text,
 )
 events = _table("events", id=Integer, job_id=Text, at=Float, event=Text, keys=Text)
 results = _table(
@@ -100,6 +112,7 @@ results = _table(
     file=Text,
     sha256=Text,
     size_bytes=Integer,
+    variant=Text,
 )
 deliveries = _table(
     "deliveries",
@@ -112,6 +125,9 @@ deliveries = _table(
     attempts=Integer,
     first_at=Float,
     last_at=Float,
+    few=Integer,
+    asked=Integer,
+    resent=Integer,
 )
 specs = _table(
     "specs",
@@ -123,6 +139,51 @@ specs = _table(
     reason=Text,
     learned_at=Float,
 )
+turns = _table(
+    "turns",
+    job_id=Text,
+    destination=Text,
+    turn=Integer,
+    tries=Integer,
+    due_at=Float,
+    code=Text,
+    reason=Text,
+    since=Float,
+)
+lines = _table(
+    "lines",
+    destination=Text,
+    down_since=Float,
+    next_at=Float,
+    tries=Integer,
+    code=Text,
+    reason=Text,
+    trial=Text,
+)
+refusals = _table(
+    "refusals",
+    calling_ae_title=Text,
+    called_ae_title=Text,
+    host=Text,
+    why=Text,
+    count=Integer,
+    first_at=Float,
+    last_at=Float,
+)
+acts = _table(
+    "acts",
+    id=Integer,
+    act=Text,
+    target=Text,
+    who=Text,
+    reason=Text,
+    asked_at=Float,
+    done_at=Float,
+    outcome=Text,
+    answer=Text,
+)
+alerts = _table("alerts", kind=Text, subject=Text, reason=Text, since=Float, last_at=Float)
+submits = _table("submits", account=Text, remote_id=Text, key=Text, at=Float, stray=Boolean)
 
 
 class Index:

@@ -22,11 +22,23 @@ def test_help_loads_no_heavy_library() -> None:
 
 def test_help_names_every_command() -> None:
     told = bridge("--help").stdout
-    for command in ("serve", "init", "check", "run", "jobs", "health", "sandbox", "demo", "version"):
+    for command in (
+        "serve",
+        "init",
+        "check",
+        "run",
+        "jobs",
+        "fence",
+        "status",
+        "health",
+        "sandbox",
+        "demo",
+        "version",
+    ):
         assert f"\n  {command} " in told
 
 
-@pytest.mark.parametrize("command", [["check"], ["serve"], ["jobs", "list"]])
+@pytest.mark.parametrize("command", [["check"], ["serve"], ["status"], ["jobs", "list"], ["fence", "show"]])
 def test_missing_site_file_is_one_sentence_without_traceback(tmp_path: Path, command: list[str]) -> None:
     told = bridge(*command, cwd=tmp_path)
     assert told.returncode in (1, 2)

@@ -25,7 +25,8 @@ def conditions(text: str) -> str:
 def test_the_example_fits_its_site_and_compiles() -> None:
     rules, site = load_rules(CONFIG / "rules.toml"), load_site(CONFIG / "site.toml")
     assert check_rules(rules, site) == []
-    (rule,) = compile_rules(rules)
+    rule, head = compile_rules(rules)
+    assert (head.name, head.mode) == ("head", "explain")
     assert (rule.name, rule.mode, rule.algorithm) == ("lungs", "live", "lungs-and-airways")
     assert [one.name for one in rule.inputs] == ["ct-image"]
     assert rule.inputs[0].prefer == ("thinnest", "most-instances")
@@ -46,6 +47,11 @@ def test_concepts_and_fixed_values_arrive_as_written(tmp_path: Path) -> None:
     assert rule.results.segmentation and not rule.results.measurement_report
     assert rule.results.concepts["low"].unit == "%"
 
+
+FACTS_OF_A_VOLUME = (
+    "spacing_mm, length_mm, pixel_spacing_mm, is_volume, is_isotropic, orientation, oblique_deg, tilt_deg, has_gap, "
+    "units, told_apart_by, slices, rows, columns, instances"
+)
 
 WRONG = {
     "no rule": ("", ["1: rules: missing. Add a table [rules.NAME]"]),
@@ -147,7 +153,7 @@ WRONG = {
         [
             (
                 "8: rules.x.inputs.ct.volume.ConvolutionKernal: no DICOM keyword; expected a keyword or one of "
-                "spacing_mm, length_mm, pixel_spacing_mm, slices, rows, columns, instances. "
+                f"{FACTS_OF_A_VOLUME}. "
                 "Did you mean ConvolutionKernel?"
             )
         ],
@@ -157,7 +163,7 @@ WRONG = {
         [
             (
                 "7: rules.x.inputs.ct.volume.spacing: no DICOM keyword; expected a keyword or one of "
-                "spacing_mm, length_mm, pixel_spacing_mm, slices, rows, columns, instances. Did you mean spacing_mm?"
+                f"{FACTS_OF_A_VOLUME}. Did you mean spacing_mm?"
             )
         ],
     ),
@@ -166,7 +172,7 @@ WRONG = {
         [
             (
                 '7: rules.x.inputs.ct.volume."(0018,1210)": no DICOM keyword; expected a keyword or one of '
-                "spacing_mm, length_mm, pixel_spacing_mm, slices, rows, columns, instances. "
+                f"{FACTS_OF_A_VOLUME}. "
                 "Write its keyword, ConvolutionKernel"
             )
         ],
@@ -176,7 +182,7 @@ WRONG = {
         [
             (
                 "7: rules.x.inputs.ct.volume.age_days: a fact that a volume does not have; expected a DICOM keyword "
-                "or one of spacing_mm, length_mm, pixel_spacing_mm, slices, rows, columns, instances. "
+                f"or one of {FACTS_OF_A_VOLUME}. "
                 "Write it under study"
             )
         ],

@@ -98,7 +98,19 @@ WRONG = {
     ),
     "foreign key": (
         BRIDGE + '[sources.ct]\nae_title = "CT"\nmodality = "CT"\n',
-        ["7: sources.ct.modality: unknown key; expected one of ae_title, host, quiet_s"],
+        [
+            "7: sources.ct.modality: unknown key; expected one of ae_title, host, quiet_s, longest_s, then, ask"
+        ],
+    ),
+    "archive to ask that is no destination": (
+        BRIDGE + '[sources.ct]\nae_title = "CT"\nask = "pacs"\n',
+        ['7: sources.ct.ask: "pacs" is not among the destinations; expected one of them (none yet)'],
+    ),
+    "root that is no UID": (
+        BRIDGE + 'uid_root = "1.02"\n',
+        [
+            '5: bridge.uid_root: the text "1.02"; expected a UID: numbers without leading zeros, with dots between them'
+        ],
     ),
     "misspelt table": (
         BRIDGE + "[recieve]\nport = 104\n",

@@ -259,6 +259,47 @@ def test_deflated_data_set_is_inflated(shared_data: Path) -> None:
     np.testing.assert_array_equal(READ(instance, 1), dcmread(instance.file).pixel_array)
 
 
+@pytest.mark.parametrize("syntax", PLAIN)
+@pytest.mark.parametrize("length", [100, 9_000, 200_000])
+def test_pixels_are_found_behind_a_header_of_any_length(tmp_path: Path, syntax: str, length: int) -> None:
+    order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
+    instance = write(tmp_path / "a", struct.pack(f"{order}6H", *range(6)), syntax, TextValue="x" * length)
+    assert READ(instance, 1).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize("syntax", PLAIN)
+def test_uncompressed_frame_is_read_into_the_room_it_is_given(tmp_path: Path, syntax: str) -> None:
+    order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
+    pixels = struct.pack(f"{order}6H", 0, 1, 0x0FFF, 0xF001, 4, 5)
+    instance = write(tmp_path / "a", pixels, syntax, BitsStored=12, HighBit=11, PixelRepresentation=1)
+    room = np.full((2, 3), 77, np.uint16)
+    stored = READ.into(instance, 1, room)
+    assert np.shares_memory(stored, room)
+    assert stored.dtype == np.int16
+    assert stored.tolist() == [[0, 1, -1], [1, 4, 5]]
+
+
+@pytest.mark.parametrize("room", [np.zeros((3, 2), np.uint16), np.zeros((2, 3), np.uint8)])
+def test_room_of_another_size_is_left_alone(tmp_path: Path, room: Array) -> None:
+    stored = READ.into(write(tmp_path / "a", struct.pack("<6H", *range(6))), 1, room)
+    assert stored.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert not room.any()
+
+
+def test_bounds_are_those_of_bits_stored(tmp_path: Path) -> None:
+    signed = write(tmp_path / "a", bytes(12), BitsStored=12, HighBit=11, PixelRepresentation=1)
+    unsigned = write(tmp_path / "b", bytes(12), BitsStored=10, HighBit=9)
+    assert READ.stored_range(signed) == (-2048, 2047)
+    assert READ.stored_range(unsigned) == (0, 1023)
+
+
+def test_headers_of_one_reader_are_not_mixed_up(tmp_path: Path) -> None:
+    reader = FileReader()
+    wide = write(tmp_path / "a", struct.pack("<6H", *range(6)))
+    high = write(tmp_path / "b", struct.pack("<6H", *range(6)), Rows=3, Columns=2)
+    assert [reader(one, 1).shape for one in (wide, high, wide)] == [(2, 3), (3, 2), (2, 3)]
+
+
 def test_file_that_went_away_is_damaged(tmp_path: Path) -> None:
     instance = write(tmp_path / "a", bytes(12))
     instance.file.write_bytes(b"")

@@ -13,8 +13,7 @@ from tests.unit.volumes.real import instances_of
 
 from bridge import itk
 from bridge.dicom.pixels import FileReader
-from bridge.errors import ConfigError, Refused
-from bridge.export import FORMATS, format_named
+from bridge.errors import Refused
 from bridge.export.mha import ELEMENT_TYPES, write_mha
 from bridge.volumes import Geometry, Volume, candidates_of, read_values
 
@@ -206,27 +205,6 @@ def test_what_does_not_fit_is_refused_before_a_byte_is_written(values: Any, code
         write_mha(OBLIQUE, values, sink)
     assert refusal.value.code == code
     assert sink.getvalue() == b""
-
-
-@pytest.mark.parametrize("name", sorted(FORMATS))
-def test_every_format_of_the_table_writes_what_itk_reads(tmp_path: Path, name: str) -> None:
-    chosen = format_named(name)
-    assert chosen.name == name
-    values = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
-    path = tmp_path / f"a{chosen.extension}"
-    with path.open("wb") as file:
-        written = chosen.write(OBLIQUE, values, file)
-    assert written.size_bytes == path.stat().st_size
-    np.testing.assert_array_equal(itk.read_image(path).array, values)
-
-
-@pytest.mark.parametrize(
-    ("name", "said"), [("mhd", "Did you mean 'mha'?"), ("nifti", "one of mha"), ("", "mha")]
-)
-def test_unknown_format_names_the_known_ones(name: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said.replace("?", r"\?")) as error:
-        format_named(name)
-    assert error.value.code == "EXP-001"
 
 
 def test_parcel_can_be_imported_without_array_libraries() -> None:

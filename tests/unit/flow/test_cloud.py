@@ -30,7 +30,7 @@ from bridge.platforms import (
     Verdict,
 )
 from bridge.results.output import Output, OutputKind
-from bridge.store.jobs import Job
+from bridge.store.jobs import Job, JobState
 
 STEPS = (
     Step(name="upload"),
@@ -94,6 +94,7 @@ class Bench:
                 platform=lambda name: self.cloud,
                 shelf=lambda job: shelf,
                 jobs=SimpleNamespace(
+                    get=lambda id: self.job(),
                     change=lambda job, **values: self.row.update(values),
                     note=lambda job, event, **keys: self.notes.append(event),
                 ),
@@ -112,6 +113,7 @@ class Bench:
             "id": "j1",
             "account": "gc",
             "frozen": frozen,
+            "state": JobState.RUNNING,
             "deadline_at": 1000.0,
             **self.row,
             **changes,

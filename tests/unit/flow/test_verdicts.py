@@ -23,7 +23,8 @@ from bridge.errors import (
 )
 from bridge.flow.parts import Parts
 from bridge.flow.verdicts import Answer, guard
-from bridge.store.jobs import Decision, Job, Jobs, JobState, NewJob
+from bridge.store.alerts import Alerts
+from bridge.store.jobs import Decision, Job, Jobs, JobState, NewJob, Stage
 from bridge.store.tables import Index, studies
 
 PAUSES = (1.0, 4.0, 9.0)
@@ -60,7 +61,7 @@ def parts(tmp_path: Path) -> Parts:
         inputs="{}",
     )
     jobs.decide("1.2", 1.0, [Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)])
-    return cast(Parts, SimpleNamespace(jobs=jobs))
+    return cast(Parts, SimpleNamespace(jobs=jobs, alerts=Alerts(index)))
 
 
 def run(parts: Parts, error: Exception | None, attempt: int = 0) -> Answer:
@@ -68,7 +69,7 @@ def run(parts: Parts, error: Exception | None, attempt: int = 0) -> Answer:
         if error:
             raise error
 
-    return guard(parts, body, "j1", attempt, PAUSES)
+    return guard(parts, body, "j1", 0, attempt, PAUSES)
 
 
 ENDS: list[tuple[BridgeError, JobState]] = [
@@ -126,7 +127,7 @@ def test_reason_that_a_step_writes_at_its_end_is_kept(parts: Parts) -> None:
     def fail(job: Job) -> None:
         parts.jobs.change(job.id, state=JobState.FAILED, code="DLV-002", reason="not stored")
 
-    guard(parts, fail, "j1", 1, PAUSES)
+    guard(parts, fail, "j1", 0, 1, PAUSES)
     job = parts.jobs.get("j1")
     assert (job.state, job.code, job.reason) == (JobState.FAILED, "DLV-002", "not stored")
 
@@ -138,7 +139,7 @@ def test_reason_of_a_step_that_waits_again_is_kept(parts: Parts) -> None:
         parts.jobs.change(job.id, code="DLV-001", reason="pacs is down")
         return {"then": "again", "pause_s": 1.0}
 
-    guard(parts, wait, "j1", 1, PAUSES)
+    guard(parts, wait, "j1", 0, 1, PAUSES)
     assert parts.jobs.get("j1").reason == "pacs is down"
 
 
@@ -168,3 +169,21 @@ def test_text_of_an_unexpected_error_is_in_no_log_line(parts: Parts, capsys: Any
 def test_job_that_is_over_runs_no_step(parts: Parts, state: JobState) -> None:
     parts.jobs.change("j1", state=state)
     assert run(parts, AssertionError("ran"))["then"] == "stop"
+
+
+def test_token_that_is_not_taken_is_an_alert_until_the_platform_takes_one(parts: Parts) -> None:
+    run(parts, Unauthorized("ACC-001", "an empty token file"))
+    assert [(one.kind, one.subject) for one in parts.alerts.all()] == [("unauthorized", "gc")]
+    run(parts, None)  # a conversion says nothing about the token
+    assert parts.alerts.all()
+    parts.jobs.change("j1", stage=Stage.CLOUD)
+    run(parts, None)
+    assert parts.alerts.all() == []
+
+
+def test_success_of_a_step_is_no_news_of_a_job_that_was_ended_meanwhile(parts: Parts) -> None:
+    def body(job: Job) -> None:
+        parts.jobs.change("j1", state=JobState.CANCELLED, code="", reason="cancelled by ann")
+
+    assert guard(parts, body, "j1", 0, 0, PAUSES)["then"] == "stop"
+    assert parts.jobs.get("j1").reason == "cancelled by ann"

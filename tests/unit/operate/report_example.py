@@ -258,6 +258,9 @@ def job(state: JobState = JobState.DONE, **changes: Any) -> Job:
         created_at=ZERO.timestamp(),
         changed_at=ZERO.timestamp(),
         deadline_at=None,
+        run=0,
+        rerun=0,
+        contents="{}",
     )
     return replace(made, **changes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import sqlalchemy as sa
 
 from bridge.errors import Damaged
 from bridge.store import tables
+from bridge.store.deliveries import Answered, Deliveries
 from bridge.store.jobs import Decision, Jobs, JobState, NewJob, StoredResult
+from bridge.store.own import issued_for
 from bridge.store.tables import Index, studies
 
 
@@ -100,11 +103,33 @@ def test_started_touches_only_ready_jobs(index: Index) -> None:
 def test_results_are_owed_once_to_each_destination(index: Index) -> None:
     jobs = Jobs(index)
     jobs.decide("1.2", 3.0, [decision()])
-    jobs.keep_results([result("2.25.1")], ["pacs", "archive"])
-    jobs.answered("j1", "pacs", {"2.25.1": ("delivered", 0, "0x0000 success")})
-    jobs.keep_results([result("2.25.1")], ["pacs", "archive"])
-    rows = {row.destination: (row.outcome, row.attempts) for row in jobs.deliveries("j1")}
+    owed = {"pacs": ["2.25.1"], "archive": ["2.25.1"]}
+    jobs.keep_results([result("2.25.1")], owed)
+    deliveries = Deliveries(index)
+    deliveries.offered("j1", "pacs", ["2.25.1"])
+    answer = Answered(outcome="delivered", status=0, reason="0x0000 success")
+    deliveries.answered("j1", "pacs", {"2.25.1": answer})
+    jobs.keep_results([result("2.25.1")], owed)
+    rows = {row.destination: (row.outcome, row.attempts) for row in deliveries.of("j1")}
     assert rows == {"pacs": ("delivered", 1), "archive": ("owed", 0)}
+
+
+def test_each_destination_is_owed_its_own_variant(index: Index) -> None:
+    jobs = Jobs(index)
+    jobs.decide("1.2", 3.0, [decision()])
+    made = [result("2.25.1"), replace(result("2.25.2"), variant="labelmap"), result("2.25.3")]
+    jobs.keep_results(made, {"pacs": {"2.25.1", "2.25.3"}, "archive": {"2.25.2", "2.25.3"}})
+    owed = {(row.destination, row.sop_instance_uid) for row in Deliveries(index).of("j1")}
+    assert owed == {
+        ("pacs", "2.25.1"),
+        ("pacs", "2.25.3"),
+        ("archive", "2.25.2"),
+        ("archive", "2.25.3"),
+    }
+    assert {one.variant for one in jobs.results("j1")} == {"", "labelmap"}
+    with index.read() as connection:
+        # The guard against results that come back knows every variant.
+        assert {issued_for(connection, one.sop_instance_uid) for one in made} == {"j1"}
 
 
 def test_held_decision_without_job_is_listed(index: Index) -> None:

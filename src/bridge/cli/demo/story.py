@@ -27,6 +27,7 @@ from bridge.errors import BridgeError, Refused
 from bridge.log import silence_libraries
 from bridge.rules import Explanation
 from bridge.sandbox.pacs import send
+from bridge.store.deliveries import Deliveries
 from bridge.store.jobs import FINAL, Job, JobEvent, Jobs, JobState
 from bridge.store.tables import Index
 
@@ -80,6 +81,7 @@ class Demonstration:
         statuses = self._send(files)
         index = Index(site.data / "index.sqlite")
         self._jobs = Jobs(index)
+        self._deliveries = Deliveries(index)
         job = self._decide(site, files)
         self._submit(job.id)
         self._kill_while_computing(job.id)
@@ -164,7 +166,7 @@ class Demonstration:
 
     def _encode(self, job: str) -> None:
         line = self._screen.begin("masks and values become DICOM")
-        self._wait(lambda: self._jobs.deliveries(job))
+        self._wait(lambda: self._deliveries.of(job))
         made = self._jobs.results(job)
         self._screen.end(line, ", ".join(f"{one.kind} {one.size_bytes / 1e3:.0f} kB" for one in made))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from bridge.dicom.pixels import FileReader
 from bridge.errors import BridgeError
-from bridge.operate.report.facts import Facts
+from bridge.operate.report.facts import Facts, ResultFile
 from bridge.operate.report.measurements import Group, read_groups
 from bridge.operate.report.pictures import Pictures, take_pictures
 from bridge.operate.report.segmentation import Overlay, Segment, read_overlay
@@ -46,8 +48,21 @@ def collect(facts: Facts, *, webp: bool = False) -> Report:
     )
 
 
+def in_one_variant(results: Sequence[ResultFile], kind: str) -> list[Path]:
+    """Files of a kind, each output once: destinations may have got the same in several variants.
+
+    The usual variant where there is one, else the one with the first name; reports and the segmentations that they
+    refer to are chosen alike.
+    """
+    chosen: dict[str, str] = {}
+    mine = [result for result in results if result.stored.kind == kind]
+    for result in sorted(mine, key=lambda result: result.stored.variant):
+        chosen.setdefault(result.stored.output_name, result.stored.variant)
+    return [one.path for one in mine if one.stored.variant == chosen[one.stored.output_name]]
+
+
 def _overlay(facts: Facts, troubles: list[str]) -> Overlay | None:
-    files = [result.path for result in facts.results if result.stored.kind == "SEG"]
+    files = in_one_variant(facts.results, "SEG")
     if not files or facts.volume is None:
         return None
     try:
@@ -59,7 +74,7 @@ def _overlay(facts: Facts, troubles: list[str]) -> Overlay | None:
 
 def _groups(facts: Facts, troubles: list[str]) -> tuple[Group, ...]:
     try:
-        return read_groups([result.path for result in facts.results if result.stored.kind == "SR"])
+        return read_groups(in_one_variant(facts.results, "SR"))
     except BridgeError as error:
         troubles.append(f"No measurements are shown: {error.sentence()} ({error.code}).")
         return ()

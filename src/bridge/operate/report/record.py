@@ -212,7 +212,7 @@ def _results(facts: Facts) -> Html:
         rows.append(
             tag(
                 "tr",
-                tag("th", result.kind, scope="row"),
+                tag("th", " ".join((result.kind, *filter(None, [result.variant]))), scope="row"),
                 tag("td", result.output_name),
                 tag("td", size(result.size_bytes), class_="n"),
                 tag("td", _digest(result.sha256)),

@@ -1,7 +1,7 @@
 """What the SEG files of a job say, laid over the planes of its volume: read from the files that PACS got.
 
-PS3.3 A.51, C.8.20. Binary segments are painted in the order of files and numbers; where two overlap, the later one
-is seen.
+PS3.3 A.51, C.8.20. Segments are painted in the order of files and numbers; where two overlap, the later one is seen.
+A label map is read as the binary frames that it stands for.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ Rgb = tuple[int, int, int]
 SAME_PLACE_MM = 0.01
 """A frame repeats the position of its source plane, written with at most 16 characters."""
 SAME_DIRECTION = 1e-3
+
+_BITS = {"BINARY": (1,), "LABELMAP": (8, 16)}
+"""Bits Allocated of the types that are drawn."""
 
 COLOURS: tuple[Rgb, ...] = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167), (240, 228, 66))
 """For segments without a recommended colour; from Okabe and Ito, told apart with colour vision deficiency too."""
@@ -105,8 +108,10 @@ def _read(file: Path) -> Dataset:
     except Exception:  # noqa: BLE001 - pydicom raises many kinds, and their texts quote values
         raise _unreadable() from None
     plain = seg.file_meta.TransferSyntaxUID in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
-    if kind != "BINARY" or bits != 1 or not plain:
-        raise Refused("REP-002", "a segmentation that is not binary, or compressed", "one bit per pixel")
+    if bits not in _BITS.get(kind, ()) or not plain:
+        raise Refused(
+            "REP-002", f"a segmentation of type {kind[:16]}, or compressed", " or ".join(_BITS).lower()
+        )
     return seg
 
 
@@ -143,7 +148,8 @@ def _segments(seg: Dataset, before: int) -> list[Segment]:
             label=str(item.get("SegmentLabel") or f"segment {item.SegmentNumber}"),
             rgb=_colour(item, before + index),
         )
-        for index, item in enumerate(seg.SegmentSequence)
+        # A label map describes its background as segment 0.
+        for index, item in enumerate(item for item in seg.SegmentSequence if item.SegmentNumber)
     ]
 
 
@@ -153,6 +159,8 @@ def _frames(
     index = {segment.number: before + place for place, segment in enumerate(segments)}
     stored = np.frombuffer(seg.PixelData, np.uint8)
     size = volume.geometry.shape[1] * volume.geometry.shape[2]
+    if seg.SegmentationType == "LABELMAP":
+        return _frames_of_labels(seg, volume, index, size)
     found = []
     for number, groups in enumerate(seg.PerFrameFunctionalGroupsSequence):
         plane = _plane(groups.PlanePositionSequence[0].ImagePositionPatient, volume)
@@ -163,6 +171,22 @@ def _frames(
         if bits.any():
             segment = index[int(groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber)]
             found.append((plane, Frame(segment=segment, bits=bits, first=start % 8)))
+    return found
+
+
+def _frames_of_labels(
+    seg: Dataset, volume: Volume, index: dict[int, int], size: int
+) -> list[tuple[int, Frame]]:
+    stored = np.frombuffer(seg.PixelData, "<u2" if seg.BitsAllocated == 16 else np.uint8)
+    found = []
+    for number, groups in enumerate(seg.PerFrameFunctionalGroupsSequence):
+        plane = _plane(groups.PlanePositionSequence[0].ImagePositionPatient, volume)
+        labels = stored[number * size : (number + 1) * size]
+        if labels.size != size:
+            raise _unreadable()
+        for value in (int(one) for one in np.unique(labels) if one):
+            bits = np.packbits(labels == value, bitorder="little")
+            found.append((plane, Frame(segment=index[value], bits=bits, first=0)))
     return found
 
 

@@ -220,6 +220,17 @@ def _answered(keys: Keys, before: Phase) -> _Told:
     )
 
 
+def _asked(keys: Keys, before: Phase) -> _Told:
+    missing = int(keys.get("missing") or 0)
+    return _Told(
+        phase=Phase.DELIVER,
+        text=f"{keys.get('destination')}: asked, it has {keys.get('named')}"
+        + (f" and does not name {missing}" if missing else ""),
+        tone=Tone.CARE if missing else Tone.GOOD,
+        pause_s=float("inf") if missing else None,
+    )
+
+
 def _ended(text: str, tone: Tone) -> Callable[[Keys, Phase], _Told]:
     def teller(keys: Keys, before: Phase) -> _Told:
         reason = str(keys.get("reason") or "")
@@ -238,6 +249,26 @@ def _plain(phase: Phase, words: Callable[[Keys], str], detail: str = "") -> Call
 _TELLERS: dict[str, Callable[[Keys, Phase], _Told]] = {
     "study.first-instance": _plain(Phase.RECEIVE, lambda keys: "first image arrived"),
     "study.last-instance": _plain(Phase.RECEIVE, lambda keys: "last image arrived"),
+    "study.complete": _plain(Phase.SETTLE, lambda keys: "the study counted as complete", "reason"),
+    "instance.version": _plain(
+        Phase.SETTLE, lambda keys: f"an object came again before the job began: {keys.get('change')}"
+    ),
+    "instance.late": lambda keys, before: _Told(
+        phase=before, text=f"an object came again after the job had begun: {keys.get('change')}"
+    ),
+    "job.replaced": _ended("replaced by a newer job", Tone.QUIET),
+    "job.restored": _ended("its input is back: it goes on", Tone.CARE),
+    "job.released": _ended("released", Tone.GOOD),
+    "act.release": _ended("a person released it", Tone.GOOD),
+    "act.retry": _ended("a person let it go on", Tone.GOOD),
+    "act.cancel": _ended("a person cancelled it", Tone.QUIET),
+    "act.rerun": _ended("a person asked for the same work once more", Tone.QUIET),
+    "cloud.stopped": _ended("the platform stopped it", Tone.QUIET),
+    "cloud.not-stopped": _ended("the platform did not stop it", Tone.CARE),
+    "job.rerun-of": _plain(
+        Phase.SETTLE,
+        lambda keys: f"the work of job {str(keys.get('job'))[:8]} once more, asked for by a person",
+    ),
     "rule.matched": _plain(Phase.SETTLE, lambda keys: f"rule {keys.get('rule')} matched"),
     "prepare.converted": _plain(
         Phase.PREPARE,
@@ -250,6 +281,9 @@ _TELLERS: dict[str, Callable[[Keys, Phase], _Told]] = {
     "cloud.found": _plain(
         Phase.CLOUD, lambda keys: "found what an earlier try had made there: nothing is made twice"
     ),
+    "cloud.same-grid": _plain(
+        Phase.CLOUD, lambda keys: f"the platform's copy of {keys.get('inputs')} has our grid"
+    ),
     "cloud.fetched": _plain(
         Phase.CLOUD,
         lambda keys: f"{keys.get('outputs')} outputs fetched, {size(float(keys.get('bytes') or 0))}",
@@ -258,6 +292,7 @@ _TELLERS: dict[str, Callable[[Keys, Phase], _Told]] = {
         Phase.ENCODE, lambda keys: f"{keys.get('kind')} made, {size(float(keys.get('bytes') or 0))}", "notes"
     ),
     "deliver.answered": _answered,
+    "deliver.asked": _asked,
     "job.waits": _waits,
     "job.resumed": lambda keys, before: _Told(
         phase=before, text="the bridge had stopped; started again, it goes on", tone=Tone.CARE, gap=True

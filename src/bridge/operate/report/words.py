@@ -40,13 +40,16 @@ STATES: dict[JobState, Word] = {
 OUTCOMES: dict[str, Word] = {
     Outcome.DELIVERED: Word(text="stored", tone=Tone.GOOD),
     Outcome.WARNED: Word(text="stored, with a warning", tone=Tone.CARE),
+    Outcome.CONFIRMED: Word(text="stored, and found there", tone=Tone.GOOD),
     Outcome.RETRY: Word(text="refused for now", tone=Tone.CARE),
     Outcome.RETRY_FEW: Word(text="refused for now", tone=Tone.CARE),
+    Outcome.RETRY_ONCE: Word(text="refused for now", tone=Tone.CARE),
     Outcome.REFUSED: Word(text="refused for good", tone=Tone.BAD),
     Outcome.CONFIGURATION: Word(text="refused until the destination is changed", tone=Tone.CARE),
     Outcome.DUPLICATE: Word(text="there already", tone=Tone.CARE),
     "owed": Word(text="not sent yet", tone=Tone.QUIET),
     "held": Word(text="waits for a person", tone=Tone.CARE),
+    "unnamed": Word(text="said to be stored, not found there", tone=Tone.BAD),
 }
 
 

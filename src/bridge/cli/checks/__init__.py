@@ -1,0 +1,1 @@
+"""What `bridge check` looks at, one file for each kind of subject; each finding with its remedy."""

@@ -1,0 +1,133 @@
+"""Hands to the engine what is ready: jobs, and the turns of those that are owed to a destination.
+
+What is to be done stands in our tables; the engine knows an id that it has seen, so handing over twice is handing
+over once, and a lost engine file costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+
+from bridge.flow.at_work import is_at_work
+from bridge.flow.deliveries import show
+from bridge.flow.destinations import AWAY
+from bridge.flow.job import CPU, destination_queue, platform_queue, stage_id, turn_id, turn_name
+from bridge.flow.parts import Parts
+from bridge.log import event
+from bridge.store.jobs import Job, JobState, Stage
+from bridge.store.rows import Line, Turn
+
+log = logging.getLogger("bridge.relay")
+
+ASK_AGAIN_S = 60
+"""How often a platform that cannot describe an algorithm is asked again; with a wrong token no oftener either."""
+
+
+class Relay:
+    """`tick` is called again and again."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._asked: dict[str, str] = {}
+        self._handed: set[str] = set()
+
+    def tick(self) -> None:
+        self._jobs()
+        self._turns()
+
+    def _jobs(self) -> None:
+        """Ready jobs, at the stage where they are, once the description of their algorithm is known.
+
+        A run that a person began waits until nothing of the older one is in our hands.
+        """
+        for job in self._parts.jobs.all(state=JobState.READY):
+            if job.account not in self._parts.site.accounts:
+                self._say(job, "CFG-020", f"account {job.account} is no longer in site.toml. Put it back")
+                continue
+            if job.run and is_at_work(job.id):
+                continue
+            if job.stage is Stage.PREPARE and not self._described(job):
+                continue
+            queue = platform_queue(job.account) if job.stage is Stage.CLOUD else CPU
+            stage = stage_id(job.id, job.stage, job.run)
+            self._parts.enqueue(job.stage, queue, stage, job.id, str(job.run))
+            self._parts.passing("relay:mid")
+            self._parts.jobs.started(job.id)
+
+    def _turns(self) -> None:
+        """Turns that are due. While a line is down, only its trial and those that have waited too long."""
+        site, now = self._parts.site, self._parts.clock()
+        due = [
+            turn
+            for turn in self._parts.turns.owed()
+            if turn.due_at is not None and turn.due_at <= now and turn.destination in site.destinations
+        ]
+        lines = self._parts.turns.lines()
+        trials = {name: self._trial(line, due, now) for name, line in lines.items()}
+        handed = set()
+        for turn in due:
+            line = lines.get(turn.destination)
+            if line is not None and trials[line.destination] != turn.job_id:
+                days = site.destinations[turn.destination].give_up_after_days
+                if now - turn.since <= days * 86400:
+                    self._say_why(turn, line)
+                    continue
+            id = turn_id(turn.job_id, turn.destination, turn.turn)
+            if id not in self._handed:
+                # A turn that a person began waits until nothing of an older one is in our hands.
+                if is_at_work(turn_name(turn.job_id, turn.destination)):
+                    continue
+                queue = destination_queue(turn.destination)
+                self._parts.enqueue("deliver", queue, id, turn.job_id, turn.destination, str(turn.turn))
+            handed.add(id)
+        self._handed = handed
+
+    def _trial(self, line: Line, due: Sequence[Turn], now: float) -> str:
+        """The job that may try a line now: one at a time, the longest waiting first. Empty: nobody yet."""
+        if line.destination not in self._parts.site.destinations:
+            self._parts.turns.line_up(line.destination)
+            self._parts.alerts.end(AWAY, line.destination)
+            return ""
+        if line.next_at > now:
+            return ""
+        waiting = [turn.job_id for turn in due if turn.destination == line.destination]
+        if line.trial in waiting or not waiting:
+            return line.trial
+        self._parts.turns.line_trial(line.destination, waiting[0])
+        return waiting[0]
+
+    def _say_why(self, turn: Turn, line: Line) -> None:
+        """Show in the rows of a job why it waits; once for each reason."""
+        if (turn.code, turn.reason) != (line.code, line.reason):
+            self._parts.turns.say(turn, line.code, line.reason)
+            show(self._parts, turn.job_id)
+
+    def _described(self, job: Job) -> bool:
+        account = self._parts.site.accounts[job.account]
+        known = self._parts.jobs.spec(job.account, job.algorithm, job.declared_version)
+        now = self._parts.clock()
+        if known and known.spec and now - known.learned_at < account.describe_again_s:
+            return True
+        if known and known.spec is None:
+            self._say(job, known.code, known.reason)
+            if now - known.learned_at < ASK_AGAIN_S:
+                return False
+        self._ask(job, int(now // ASK_AGAIN_S))
+        return False
+
+    def _say(self, job: Job, code: str, reason: str) -> None:
+        """Show in the job's row why it waits; once, not at every look."""
+        if job.reason != reason:
+            self._parts.jobs.change(job.id, code=code, reason=reason)
+            event(log, "job.waits", level=logging.WARNING, job=job.id, code=code, reason=reason)
+
+    def _ask(self, job: Job, window: int) -> None:
+        """One question for all jobs that wait for its answer; the window in its id lets a later one be asked."""
+        words = (job.account, job.algorithm, job.declared_version)
+        name = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
+        id = f"describe.{name}.{window}"
+        if id != self._asked.get(name):
+            self._parts.enqueue("describe", platform_queue(job.account), id, *words, urgent=True)
+            self._asked[name] = id

@@ -1,0 +1,60 @@
+"""C-FIND against a real Orthanc: what it names, what a study waits for, and what is not known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import ROOT, peer_tool
+from tests.peers.way import NAMESPACE
+
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("ask")
+    unshare = (peer_tool("unshare"), *NAMESPACE)
+    if subprocess.run([*unshare, "true"], capture_output=True, timeout=20, check=False).returncode:
+        pytest.skip("needs a network namespace (unshare --user --net), which this system does not allow")
+    command = [*unshare, sys.executable, "-m", "tests.peers.ask_in_namespace", folder, peer_tool("Orthanc")]
+    path = ":".join([str(ROOT / "tests"), str(ROOT)])
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(Path(folder / "facts.json").read_text())
+
+
+def test_archive_names_every_object_of_the_study_and_nothing_before_it_has_it(facts: Any) -> None:
+    assert facts["before"] == []
+    assert facts["named"] == facts["all"]
+    assert len(facts["all"]) == 9
+
+
+def test_asked_back_it_names_what_it_has_of_a_series(facts: Any) -> None:
+    assert facts["back"] == facts["wanted"]
+
+
+def test_study_waits_for_the_objects_that_the_archive_has_and_we_have_not(facts: Any) -> None:
+    assert facts["waits"] == [
+        "pacs names 9 objects, 3 are not here",
+        "pacs names 9 objects, all are here; asked again in 30 s",
+    ]
+    assert facts["complete"] == "pacs names 9 objects, all are here; it named the same 30 s before"
+    assert facts["jobs"] == 1
+
+
+def test_archive_that_does_not_know_us_is_not_known_and_never_empty(facts: Any) -> None:
+    assert facts["stranger"] == "no answer to C-FIND: time-out, abort or lost connection"
+    assert facts["wrong"].startswith("association rejected")

@@ -1,0 +1,183 @@
+"""Values of a rule through `bridge run`: numbers, files, and images that are at the platform already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bridge.cli.app import app
+from bridge.errors import BridgeError
+from bridge.itk import read_image, write_image
+from bridge.sandbox.grand_challenge import Sandbox
+from bridge.sandbox.phantom import make_study, write_study
+
+pytestmark = pytest.mark.slow
+
+SITE = """\
+[bridge]
+ae_title = "BRIDGE"
+data = "data"
+rules = "rules.toml"
+
+[receive]
+reserve_bytes = 0
+
+[destinations.pacs]
+ae_title = "PACS"
+host = "127.0.0.1"
+port = 1
+
+[accounts.gc]
+platform = "grand-challenge"
+base_url = "{base_url}"
+token_file = "{token_file}"
+ca = "{ca}"
+retry_s = [0.01]
+options = {{ poll_first_s = 0.02, poll_s = 0.05 }}
+"""
+RULE = """\
+[rules.case]
+mode = "hold"
+platform = "gc"
+algorithm = "{algorithm}"
+destinations = ["pacs"]
+
+[rules.case.inputs.{socket}]
+volume = {{ Modality = "CT" }}
+prefer = ["thinnest"]
+
+[rules.case.values]
+{values}
+"""
+REGISTRATION = "deep-learning-based-ct-lung-registration"
+NOWHERE = "00000000-0000-0000-0000-000000000000"
+
+
+class Case:
+    """One study, a sandbox, and a rule that changes."""
+
+    def __init__(self, sandbox: Sandbox, study: Path, folder: Path) -> None:
+        self.sandbox, self.study, self.folder = sandbox, study, folder
+        (folder / "site.toml").write_text(
+            SITE.format(base_url=sandbox.base_url, token_file=sandbox.token_file, ca=sandbox.ca_file)
+        )
+
+    def run(self, algorithm: str, socket: str, values: str, out: str = "out") -> Path:
+        rule = RULE.format(algorithm=algorithm, socket=socket, values=values)
+        (self.folder / "rules.toml").write_text(rule)
+        words = ["run", "case", str(self.study), "--out", str(self.folder / out)]
+        told = CliRunner().invoke(app, [*words, "--config", str(self.folder / "site.toml")])
+        if told.exception and not isinstance(told.exception, SystemExit):
+            raise told.exception
+        return self.folder / out
+
+    def jobs(self) -> list[Any]:
+        return list(self.sandbox.platform.jobs.values())
+
+    def given(self, job: Any) -> dict[str, Any]:
+        """What the platform bound to the sockets of a job: ids of images, and values."""
+        return {one.socket.slug: one.image or one.value for one in job.inputs}
+
+    def uploads(self) -> int:
+        return len([line for line in self.sandbox.requests("store") if line["method"] == "PUT"])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    write_study(make_study(when=datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC), scale=0.25), folder)
+    return folder
+
+
+@pytest.fixture
+def case(study: Path, tmp_path: Path) -> Iterator[Case]:
+    with Sandbox(tmp_path / "sandbox") as sandbox:
+        yield Case(sandbox, study, tmp_path)
+
+
+def test_number_and_file_reach_the_algorithm_and_the_answer_comes_back(case: Case) -> None:
+    options = 'options-file = { threshold = -500, note = "ä" }'
+    out = case.run("air-by-threshold", "ct-image", f"threshold = -400\n{options}")
+    assert (out / "air-mask.seg.dcm").exists()
+    (job,) = case.jobs()
+    assert case.given(job)["threshold"] == -400
+    (findings,) = [one for one in out.rglob("*.json") if b'"air_volume_ml"' in one.read_bytes()]
+    assert json.loads(findings.read_bytes())["options"] == {"threshold": -500, "note": "ä"}
+
+
+def test_images_at_the_platform_are_inputs_and_only_the_volume_is_sent(case: Case) -> None:
+    case.run("all-kinds", "ct-image", "threshold = -400\noptions-file = {}", out="earlier")
+    (earlier,) = case.jobs()
+    smoothed = next(one.image for one in earlier.outputs if one.socket.slug == "smoothed-ct")
+    image = read_image(case.sandbox.platform.image_path(case.sandbox.platform.images[smoothed]))
+    file = case.folder / "mask.mha"
+    write_image(file, replace(image, array=(image.array < -400).astype(np.uint8)))
+    mask = case.sandbox.add_image(file)
+    item = case.sandbox.add_archive_item("chest-cts", {"moving-mask": file})
+    uploads = case.uploads()
+    values = (
+        f'fixed-image = {{ job = "{earlier.pk}", socket = "smoothed-ct" }}\n'
+        f'fixed-mask = {{ image = "{mask.pk}" }}\n'
+        f'moving-mask = {{ archive_item = "{item.pk}" }}'
+    )
+    try:
+        case.run(REGISTRATION, "moving-image", values)
+    except BridgeError as told:
+        # The answer is two images; what becomes of those here is not the question.
+        assert told.code == "RES-060"
+    job = case.jobs()[-1]
+    given = case.given(job)
+    sent = given.pop("moving-image")
+    assert given == {"fixed-image": smoothed, "fixed-mask": mask.pk, "moving-mask": item.values[0].image}
+    assert case.sandbox.platform.images[sent].shape == image.array.shape
+    assert job.status == "Succeeded"
+    assert case.uploads() == uploads + 1
+    assert len(case.sandbox.ledger()) == 2
+
+
+VOLUME = f'fixed-image = {{ image = "{NOWHERE}" }}\nfixed-mask = {{ image = "{NOWHERE}" }}\n'
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "socket", "values", "code"),
+    [
+        ("air-by-threshold", "ct-image", 'threshold = "high"\noptions-file = {}', "GC-211"),
+        ("air-by-threshold", "ct-image", "threshold = 1.5\noptions-file = {}", "GC-211"),
+        ("air-by-threshold", "ct-image", "threshold = 1", "GC-210"),
+        ("air-by-threshold", "options-file", "threshold = 1\nct-image = 2", "GC-212"),
+        (REGISTRATION, "moving-image", VOLUME + "moving-mask = 1", "GC-214"),
+        (REGISTRATION, "moving-image", VOLUME + 'moving-mask = { image = "a", job = "b" }', "GC-214"),
+        (REGISTRATION, "moving-image", VOLUME + 'moving-mask = { job = "b" }', "GC-214"),
+        (REGISTRATION, "moving-image", VOLUME + 'moving-mask = { image = "a", why = "b" }', "GC-214"),
+        (REGISTRATION, "moving-mask", VOLUME + f'moving-image = {{ image = "{NOWHERE}" }}', "GC-212"),
+        (REGISTRATION, "moving-image", VOLUME + f'moving-mask = {{ image = "{NOWHERE}" }}', "GC-225"),
+    ],
+)
+def test_value_that_its_socket_does_not_take_is_a_sentence_and_nothing_leaves(
+    case: Case, algorithm: str, socket: str, values: str, code: str
+) -> None:
+    with pytest.raises(BridgeError) as told:
+        case.run(algorithm, socket, values)
+    assert told.value.code == code
+    assert case.uploads() == 0
+    assert case.sandbox.ledger() == []
+
+
+def test_case_whose_rule_was_mended_goes_on_in_the_same_folder(case: Case) -> None:
+    with pytest.raises(BridgeError):
+        case.run("air-by-threshold", "ct-image", 'threshold = "high"\noptions-file = {}')
+    out = case.run("air-by-threshold", "ct-image", "threshold = -400\noptions-file = {}")
+    assert (out / "air-mask.seg.dcm").exists()
+    case.run("air-by-threshold", "ct-image", "threshold = -700\noptions-file = {}")
+    assert [case.given(job)["threshold"] for job in case.jobs()] == [-400, -700]
+    with pytest.raises(BridgeError):
+        case.run("air-by-threshold", "ct-image", 'threshold = "high"\noptions-file = {}')
+    assert len(case.sandbox.ledger()) == 2

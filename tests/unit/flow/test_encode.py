@@ -1,0 +1,247 @@
+"""Stage `encode`: each destination is owed its own variant, and what was issued is never made again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from pydicom import dcmread
+from tests.unit.operate.report_example import JOB, make_example
+
+from bridge.config.rules import ResultsModel, RuleModel
+from bridge.errors import TryLater
+from bridge.export import format_named
+from bridge.flow import encode as stage
+from bridge.flow.cloud import OUTPUT_LIST, REMOTE
+from bridge.flow.parts import Parts
+from bridge.flow.shelf import FileSink, JobShelf
+from bridge.platforms.protocol import RemoteJob
+from bridge.results.output import Label, Output, OutputKind
+from bridge.sandbox.pacs import SmallPacs
+from bridge.store.jobs import Jobs, JobState, Stage
+from bridge.store.tables import jobs as job_table
+from bridge.version import __version__
+from bridge.volumes import Volume
+from owed import DeliveryBench
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SEG, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
+
+
+@pytest.fixture(scope="module")
+def volume(tmp_path_factory: pytest.TempPathFactory) -> Volume:
+    return make_example(tmp_path_factory.mktemp("ct")).volume
+
+
+class Bench(DeliveryBench):
+    """One job whose outputs are fetched: a mask and a number."""
+
+    def __init__(self, folder: Path, volume: Volume, port: int, **destinations: dict[str, Any]) -> None:
+        super().__init__(folder, **dict.fromkeys(destinations, port))
+        for name, wishes in destinations.items():
+            self.change(name, **wishes)
+        self.calls = 0
+        self.run: Callable[..., Any] = self._run
+        self.parts.site.series_number_base = 9000  # type: ignore[misc]
+        self.parts.site.uid_root = ""  # type: ignore[misc]
+        self.points: list[str] = []
+        extra = {
+            "key": b"k" * 32,
+            "instances": None,
+            "instead": (),
+            "children": SimpleNamespace(run=lambda *given: self.run(*given)),
+        }
+        for name, value in extra.items():
+            setattr(self.parts, name, value)
+        shelf = JobShelf(folder / "jobs" / JOB)
+        (folder / "jobs" / JOB / "outputs").mkdir(parents=True)
+        mask = np.zeros(volume.geometry.shape, np.uint8)
+        mask[4:7, 5:20, 5:30] = 3
+        with FileSink(shelf.path("outputs/mask.mha")) as sink:
+            format_named("mha").write(volume.geometry, mask, sink)
+        shelf.write("outputs/score.json", b"0.5")
+        outputs = [
+            Output(
+                name="lungs",
+                kind=OutputKind.MASK,
+                media_type="image/x-mha",
+                ref="outputs/mask.mha",
+                labels=(Label(value=3, name="lung"),),
+            ),
+            Output(
+                name="score", kind=OutputKind.VALUE, media_type="application/json", ref="outputs/score.json"
+            ),
+        ]
+        rule = RuleModel(
+            mode="live",
+            platform="gc",
+            algorithm="lungs-and-airways",
+            destinations=tuple(destinations),
+            inputs={"ct": {"volume": {"Modality": "CT"}}},  # type: ignore[dict-item]
+            results=ResultsModel(private_codes=True),
+        )
+        row = {
+            "id": JOB,
+            "rule": "lungs",
+            "study_instance_uid": volume.study_instance_uid,
+            "account": "gc",
+            "algorithm": "lungs-and-airways",
+            "declared_version": "",
+            "state": JobState.RUNNING,
+            "stage": Stage.ENCODE,
+            "frozen": rule.model_dump_json(),
+            "inputs": "{}",
+            "explanation": "{}",
+            "remote": REMOTE.dump_json(RemoteJob(key=JOB, pin="image-1")).decode(),
+            "outputs": OUTPUT_LIST.dump_json(tuple(outputs)).decode(),
+            "created_at": self.now,
+            "changed_at": self.now,
+        }
+        with self.index.write() as connection:
+            connection.execute(sa.insert(job_table).values(**row))
+
+    def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        self.calls += 1
+        return function(*arguments)
+
+    def encode(self) -> None:
+        stage.encode(cast(Parts, self.parts), self.jobs.get(JOB))
+
+    def owed(self, destination: str) -> dict[str, str]:
+        """Kind and variant of what is owed there, by file."""
+        uids = {one.sop_instance_uid for one in self.deliveries.of(JOB, destination)}
+        return {one.file: one.sop_class_uid for one in self.jobs.results(JOB) if one.sop_instance_uid in uids}
+
+    def digests(self) -> dict[str, str]:
+        folder = self.folder / "jobs" / JOB / "results"
+        return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(folder.iterdir())}
+
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+def pacs(tmp_path: Path) -> Iterator[SmallPacs]:
+    with SmallPacs(tmp_path / "pacs", ae_title="PACS") as pacs:
+        yield pacs
+
+
+@pytest.fixture
+def make(tmp_path: Path, volume: Volume, pacs: SmallPacs, monkeypatch: pytest.MonkeyPatch) -> Make:
+    monkeypatch.setattr(stage, "volumes_of", lambda instances, job: {"ct": volume})
+    return lambda **destinations: Bench(tmp_path, volume, pacs.port, **destinations)
+
+
+def test_each_destination_is_owed_the_objects_of_its_variant_alone(make: Make) -> None:
+    bench = make(pacs={}, research={"segmentation": "labelmap"}, twin={}, old={"series_number_base": 500})
+    bench.encode()
+    assert list(bench.owed("pacs")) == ["000.seg.dcm", "001.sr.dcm", "002.sr.dcm"]
+    assert bench.owed("twin") == bench.owed("pacs")
+    assert list(bench.owed("old")) == ["003.500.seg.dcm", "004.500.sr.dcm", "005.500.sr.dcm"]
+    # The number without a place is the very object that the others get.
+    assert list(bench.owed("research")) == ["002.sr.dcm", "006.labelmap.seg.dcm", "007.labelmap.sr.dcm"]
+    assert bench.owed("pacs")["000.seg.dcm"] == SEG
+    assert bench.owed("research")["006.labelmap.seg.dcm"] == LABEL_MAP
+    assert bench.calls == 1
+    assert {one.file: one.sha256 for one in bench.jobs.results(JOB)} == bench.digests()
+
+
+def test_bridge_without_wishes_makes_what_it_always_made(make: Make) -> None:
+    bench = make(pacs={})
+    bench.encode()
+    assert list(bench.digests()) == ["000.seg.dcm", "001.sr.dcm", "002.sr.dcm"]
+    assert {one.variant for one in bench.jobs.results(JOB)} == {""}
+
+
+def test_a_destination_that_left_the_settings_is_owed_what_is_usual(make: Make) -> None:
+    bench = make(pacs={}, gone={"segmentation": "labelmap"})
+    del bench.settings["gone"]
+    bench.encode()
+    assert bench.owed("gone") == bench.owed("pacs")
+
+
+def test_issued_results_are_not_encoded_again_by_another_version_with_other_settings(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make(pacs={})
+    bench.encode()
+    before, rows = bench.digests(), bench.jobs.results(JOB)
+    monkeypatch.setattr(stage, "__version__", f"{__version__}.99")
+    bench.change("pacs", segmentation="labelmap")
+    bench.run = lambda *_: pytest.fail("encoded again")
+    bench.encode()
+    assert bench.digests() == before
+    assert bench.jobs.results(JOB) == rows
+
+
+def test_an_upgrade_between_two_tries_sends_the_bytes_that_were_issued(
+    make: Make, pacs: SmallPacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make(pacs={})
+    bench.encode()
+    bench.jobs.change(JOB, stage=Stage.DELIVER)
+    bench.change("pacs", port=1)
+    bench.pass_time(60)
+    monkeypatch.setattr(stage, "__version__", f"{__version__}.99")
+    bench.run = lambda *_: pytest.fail("encoded again")
+    bench.encode()
+    bench.change("pacs", port=pacs.port)
+    bench.new_relay()
+    bench.pass_time(7200)
+    assert set(bench.outcomes(JOB)) == {"delivered"}
+    sent = {one.sop_instance_uid: bench.folder / "jobs" / JOB / "results" / one.file for one in _rows(bench)}
+    assert len(pacs.held) == len(sent)
+    for uid, file in pacs.held.items():
+        assert _data_set(file) == _data_set(sent[uid])
+
+
+def test_a_crash_before_results_are_issued_makes_the_same_files_again(make: Make) -> None:
+    bench = make(pacs={}, research={"segmentation": "labelmap"})
+
+    class Crash(Exception):
+        pass
+
+    def crash(point: str) -> None:
+        if point == "encode:mid":
+            raise Crash
+
+    bench.passing = crash
+    with pytest.raises(Crash):
+        bench.encode()
+    assert bench.jobs.results(JOB) == []
+    before = bench.digests()
+    bench.passing = lambda point: None
+    bench.encode()
+    assert bench.digests() == before
+    assert {one.file: one.sha256 for one in bench.jobs.results(JOB)} == before
+
+
+def test_a_child_that_dies_leaves_nothing_issued(make: Make) -> None:
+    bench = make(pacs={})
+
+    def die(*_: Any) -> None:
+        raise TryLater("CHI-001", "a working process died", "a result")
+
+    bench.run = die
+    with pytest.raises(TryLater):
+        bench.encode()
+    assert bench.jobs.results(JOB) == []
+    assert bench.deliveries.of(JOB) == []
+
+
+def _rows(bench: Bench) -> Any:
+    return Jobs(bench.index).results(JOB)
+
+
+def _data_set(file: Path) -> bytes:
+    """What stands behind the file meta information, which belongs to whoever wrote the file."""
+    content = file.read_bytes()
+    length = dcmread(file, stop_before_pixels=True).file_meta.FileMetaInformationGroupLength
+    return content[128 + 4 + 12 + length :]
