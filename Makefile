@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STUDY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev peers demo test lint interop receive volumes bench-segment large oracles lint-docker contract faults startup docs clean
+.PHONY: help setup dev peers demo test lint interop receive volumes bench-segment bench-convert large oracles lint-docker contract faults startup docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,7 +29,7 @@ demo: setup ## the whole way on this machine; STUDY=folder for your own DICOM
 	@$(BIN)/bridge demo $(if $(STUDY),"$(STUDY)",)
 
 test: dev peers ## all tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: dev ## ruff, mypy, import-linter
 	@$(BIN)/ruff check .
@@ -39,6 +39,7 @@ lint: dev ## ruff, mypy, import-linter
 
 interop: dev peers ## storescu -> bridge -> sandbox -> Orthanc on real studies, with validators; a PACS that loops
 	@$(BIN)/pytest tests/peers/test_thread.py tests/peers/test_loop.py tests/peers/test_ask.py -s
+	@$(BIN)/pytest tests/peers/test_other_results.py tests/peers/test_result_validity.py tests/peers/test_variants.py -m "long or not long"
 
 receive: dev peers ## all real data arrives bit for bit, from a raw sender and from dcmsend beside storescp
 	@$(BIN)/pytest tests/peers/test_receive_all.py -s
@@ -48,6 +49,9 @@ volumes: dev peers ## every series of the test data against its truth, dcm2niix 
 
 bench-segment: dev ## SEG of 300 x 5 and 300 x 100 segments beside plain highdicom
 	@$(BIN)/python bench/segment.py
+
+bench-convert: dev ## conversion beside dcm2niix and SimpleITK
+	@$(BIN)/python bench/convert.py
 
 large: dev ## a 1.5 GB input with flat memory
 	@$(BIN)/python bench/large_input.py
@@ -63,6 +67,7 @@ contract: dev ## every platform through the same suite, killed at every step
 	@$(BIN)/pytest tests/contract
 
 faults: dev ## SIGKILL at every exact point and 200 random ones: one job, one SEG, one SR, nothing lost
+	@$(BIN)/pytest tests/faults -m "long or not long"
 	@$(BIN)/python tests/faults/campaign.py --random 200
 
 startup: dev ## `bridge --help` against `python -c pass`

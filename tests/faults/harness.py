@@ -73,6 +73,7 @@ stop_s = 5.0
 {more}
 """
 
+# 17 images are the whole thin series: a busy machine may pause longer than the short quiet period while it sends.
 RULES = """\
 [rules.lungs]
 mode = "live"
@@ -81,7 +82,7 @@ algorithm = "lungs-and-airways"
 destinations = ["pacs"]
 
 [rules.lungs.inputs.ct-image]
-volume = { Modality = "CT" }
+volume = { Modality = "CT", instances = { min = 17 } }
 prefer = ["thinnest", "most-instances"]
 """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from harness import World
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def stages(world: World) -> list[str]:

@@ -46,7 +46,14 @@ def standing(world: World) -> Case | None:
         index.close()
 
 
-@pytest.mark.parametrize("databases", [(INDEX,), (ENGINE,), ()], ids=["index", "engine", "everything"])
+@pytest.mark.parametrize(
+    "databases",
+    [
+        pytest.param((INDEX,), id="index", marks=pytest.mark.long),
+        pytest.param((ENGINE,), id="engine", marks=pytest.mark.long),
+        pytest.param((), id="everything"),
+    ],
+)
 def test_files_of_an_earlier_moment_bill_nothing_twice(tmp_path: Path, databases: tuple[str, ...]) -> None:
     with World(tmp_path / "world", compute_seconds=0.1) as world:
         first = world.new_study()
@@ -89,6 +96,7 @@ def test_a_lost_engine_file_costs_time_and_nothing_else(tmp_path: Path) -> None:
         assert lifted(world) == [Case.RESTORED]
 
 
+@pytest.mark.long
 def test_an_ordinary_start_after_each_kind_of_stop_is_not_fenced(tmp_path: Path) -> None:
     with World(tmp_path) as world:
         world.start()
@@ -135,6 +143,7 @@ def test_a_copy_of_the_directory_sends_nothing_until_a_person_lifts_the_fence(tm
         assert standing(world) is None
 
 
+@pytest.mark.long
 def test_another_place_means_nothing_where_the_site_says_so(tmp_path: Path) -> None:
     with World(tmp_path, bridge="same_machine = false") as world:
         world.start()

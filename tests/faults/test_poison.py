@@ -10,7 +10,7 @@ from pydicom import dcmread
 
 from bridge.store.jobs import JobState
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 MOST = 2
 

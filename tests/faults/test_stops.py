@@ -21,6 +21,7 @@ def statuses(world: World, files: list[Path]) -> list[int | None]:
     return send(files, port=world.port, called_ae_title="BRIDGE", calling_ae_title="PACS", timeout_s=30)
 
 
+@pytest.mark.long
 def test_sigterm_while_a_sender_sends_and_the_cloud_computes(tmp_path: Path) -> None:
     with World(tmp_path, compute_seconds=3.0) as world:
         computing = world.new_study()
@@ -54,6 +55,7 @@ def test_reserve_refuses_with_0xa700_and_takes_again_when_there_is_room(tmp_path
         assert world.finish(within_s=60).as_expected
 
 
+@pytest.mark.long
 def test_disk_that_fills_up_under_the_work_and_is_emptied(tmp_path: Path) -> None:
     """The data directory is a small disk of its own, which somebody else fills while jobs are at every stage."""
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:

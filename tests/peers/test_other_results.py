@@ -176,7 +176,7 @@ def test_values_in_groups_of_segments_are_read_by_others(made: Made, tmp_path: P
     assert [float(item["value"]) for item in spleen["measurementItems"]] == [150]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_reports_with_values_fit_their_template(made: Made) -> None:
     if not PIXELMED.exists():
         pytest.skip("needs PixelMed's DicomSRValidator (package libpixelmed-java) on this machine")

@@ -139,7 +139,7 @@ def test_values_are_read_by_others(made: Made, tmp_path: Path) -> None:
     assert [float(item["value"]) for item in group["measurementItems"]] == [0.875]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_reports_fit_their_template(made: Made) -> None:
     if not PIXELMED.exists():
         pytest.skip("needs PixelMed's DicomSRValidator (package libpixelmed-java) on this machine")

@@ -25,6 +25,7 @@ from bridge.results.result import Answer, Result, Source, Variant, Wrapping
 from bridge.store.rows import StoredResult
 from bridge.volumes import Volume, read_values
 from bridge.volumes import frame_digests as digests_of
+from bridge.volumes.pixels import slices_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +55,10 @@ def convert(
         Refused: HVY-002, a volume of labels with other values; what the format raises.
     """
     format = format_named(format_name)
-    values = read_values(volume, FileReader())
-    if labels is not None:
-        values = _as_labels(values, labels)
+    reader = FileReader()
+    voxels = slices_of(volume, reader) if labels is None else _as_labels(read_values(volume, reader), labels)
     with FileSink(file) as sink:
-        written = format.write(volume.geometry, values, sink)
+        written = format.write(volume.geometry, voxels, sink)
     return written.size_bytes, written.sha256
 
 
