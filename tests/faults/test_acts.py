@@ -106,5 +106,5 @@ def test_release_while_nothing_runs_is_done_at_the_next_start(world: World) -> N
     assert told.returncode == RECORDED
     assert "when it starts" in told.stderr
     world.start()
-    assert world.finish(60).as_expected
+    assert world.finish(150).as_expected
     assert "act.release" in events(world, job.id)

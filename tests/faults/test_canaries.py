@@ -109,7 +109,7 @@ def test_no_canary_in_logs_checkpoints_reasons_or_at_the_cloud(tmp_path: Path) -
         world.send_all(write_study(study, tmp_path / "sent" / "a"))
         world.send(write_study(broken, tmp_path / "sent" / "b"))
         world.send(write_study(homeless, tmp_path / "sent" / "c"))
-        world.finish(within_s=60)
+        world.finish(within_s=150)
         seen = world.seen()
         world.stop()
         assert (seen.segs, seen.srs) == (1, 1)

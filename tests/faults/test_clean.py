@@ -22,7 +22,7 @@ def test_a_forgotten_stage_is_never_begun_again(tmp_path: Path) -> None:
         files = world.new_study()
         world.start()
         world.send_all(files)
-        assert world.finish(within_s=60).as_expected
+        assert world.finish(within_s=150).as_expected
         [done] = world.jobs()
         assert [stage for stage in stages(world) if done.id in stage] != []
         world.stop()
@@ -35,7 +35,7 @@ def test_a_forgotten_stage_is_never_begun_again(tmp_path: Path) -> None:
         late = world.new_study()
         world.send_all(late)
         world.wait_for(lambda: len(world.events("rule.decided")) > decided)
-        seen = world.finish(within_s=60)
+        seen = world.finish(within_s=150)
         assert seen.as_expected, seen
         assert [stage for stage in stages(world) if done.id in stage] == []
 
@@ -51,4 +51,4 @@ def test_a_job_that_is_not_over_keeps_its_stages(tmp_path: Path) -> None:
         world.start()
         world.wait_for(lambda: (world.data / "health.json").exists())
         assert {f"{job.id}.prepare", f"{job.id}.cloud"} <= set(stages(world))
-        assert world.finish(within_s=60).as_expected
+        assert world.finish(within_s=150).as_expected

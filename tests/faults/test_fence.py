@@ -65,14 +65,14 @@ def test_files_of_an_earlier_moment_bill_nothing_twice(tmp_path: Path, databases
         second = world.new_study()
         world.start()
         world.send_all(second)
-        assert world.finish(within_s=60).as_expected
+        assert world.finish(within_s=150).as_expected
         world.kill()
 
         put_back(world, snapshot, *databases)
         world.start()
         if databases != (ENGINE,):
             world.send_all(second)  # its sender finds it missing
-        seen = world.finish(within_s=60)
+        seen = world.finish(within_s=150)
         assert seen.as_expected, seen
         assert seen.cloud_jobs == 2
         assert lifted(world) == [Case.AHEAD if databases != (ENGINE,) else Case.RESTORED]
@@ -91,7 +91,7 @@ def test_a_lost_engine_file_costs_time_and_nothing_else(tmp_path: Path) -> None:
         for file in world.data.glob(f"{ENGINE}*"):
             file.unlink()
         world.start()
-        seen = world.finish(within_s=60)
+        seen = world.finish(within_s=150)
         assert seen.as_expected, seen
         assert lifted(world) == [Case.RESTORED]
 
@@ -138,7 +138,7 @@ def test_a_copy_of_the_directory_sends_nothing_until_a_person_lifts_the_fence(tm
         index = world.index()
         Acts(index).ask("fence-lift", "fence", who="operator")
         index.close()
-        seen = world.finish(within_s=60)
+        seen = world.finish(within_s=150)
         assert seen.as_expected, seen
         assert standing(world) is None
 
@@ -153,7 +153,7 @@ def test_another_place_means_nothing_where_the_site_says_so(tmp_path: Path) -> N
         world.write_site()
         world.start()
         world.send_all(world.new_study())
-        assert world.finish(within_s=60).as_expected
+        assert world.finish(within_s=150).as_expected
         assert standing(world) is None
 
 
@@ -167,4 +167,4 @@ def test_second_process_on_the_same_directory_ends_and_disturbs_nothing(tmp_path
         assert second.returncode != 0
         assert "the data directory is in use by process" in second.stderr
         world.send_all(world.new_study())
-        assert world.finish(within_s=60).as_expected
+        assert world.finish(within_s=150).as_expected

@@ -45,7 +45,7 @@ def test_study_that_kills_the_process_while_rules_look_at_it(tmp_path: Path) -> 
         assert die_until_set_aside(world, point, MOST + 2) <= MOST
         world.send_all(good)
         world.studies = 1  # that of the other study
-        seen = world.finish(within_s=60)
+        seen = world.finish(within_s=150)
         assert seen.as_expected, seen
         index = world.index()
         index.close()

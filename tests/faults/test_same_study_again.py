@@ -34,7 +34,7 @@ def test_resent_late_and_returned_objects_start_no_job(tmp_path: Path) -> None:
         files = world.new_study()
         world.start()
         world.send_all(files)
-        assert world.finish(within_s=60).as_expected
+        assert world.finish(within_s=150).as_expected
 
         before = decided(world)
         world.send_all(files)  # bit for bit
@@ -56,7 +56,7 @@ def test_resent_late_and_returned_objects_start_no_job(tmp_path: Path) -> None:
                 one.save_as(packed[-1])
         world.send_all([tmp_path / "late.dcm", *packed])
         wait_for_decision(world, before)
-        assert world.finish(within_s=20).as_expected
+        assert world.finish(within_s=90).as_expected
         (job,) = Jobs(index).all()
         again = [line for line in Jobs(index).timeline(job.id) if line.event == "instance.late"]
         assert {line.keys["change"] for line in again} == {"re-encoded"}

@@ -57,4 +57,5 @@ def test_study_waits_for_the_objects_that_the_archive_has_and_we_have_not(facts:
 
 def test_archive_that_does_not_know_us_is_not_known_and_never_empty(facts: Any) -> None:
     assert facts["stranger"] == "no answer to C-FIND: time-out, abort or lost connection"
-    assert facts["wrong"].startswith("association rejected")
+    # The archive closes at once behind its rejection: on a busy machine the close is all that is seen.
+    assert facts["wrong"].startswith(("association rejected", "the association was not answered"))

@@ -21,6 +21,10 @@ NAMESPACES = ("--user", "--map-root-user", "--net", "--mount")
 @pytest.fixture(scope="module")
 def seen() -> dict[str, Any]:
     orthanc = peer_tool("Orthanc")
+    if ROOT.is_relative_to("/tmp") or ROOT.is_relative_to("/run"):
+        pytest.skip(
+            "needs a checkout outside /tmp and /run, which the containers have empty and of their own"
+        )
     unshare = (peer_tool("unshare"), *NAMESPACES)
     probe = [*unshare, "mount", "-t", "tmpfs", "tmpfs", "/run"]
     if subprocess.run(probe, capture_output=True, timeout=20, check=False).returncode:

@@ -41,9 +41,17 @@ def lock(data: Path) -> IO[str]:
 def installation_key(data: Path) -> bytes:
     """The key behind all job ids, UIDs of results and names of studies; made at the first start, mode 0600.
 
-    Raises Damaged (FEN-002) when it is too short: another key would file the same results twice.
+    Raises Damaged (FEN-002) when it is too short, FEN-003 when it is gone from a directory that has an index: another
+    key would bill the same work and file the same results twice.
     """
     file = data / KEY_FILE
+    if not file.exists() and (data / "index.sqlite").exists():
+        raise Damaged(
+            "FEN-003",
+            "an index without its secret.key",
+            "the key that it was made with",
+            "Restore secret.key from the back-up: without it the same studies would be billed again",
+        )
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

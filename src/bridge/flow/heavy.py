@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.dicom.lossy import lossy_note
 from bridge.dicom.pixels import FileReader
 from bridge.errors import Refused
 from bridge.export import format_named
@@ -100,6 +101,7 @@ def encode(
     source = Source(volume=volume, values=read_values(volume, FileReader()))
     made: dict[str, Made] = {}
     said: set[str] = set()
+    lossy = lossy_note(volume.instances)
     for variant in variants:
         for result in encode_results(Answer(parts=parts), source, replace(wrapping, variant=variant)):
             known = made.get(result.sop_instance_uid)
@@ -108,6 +110,8 @@ def encode(
                 continue
             stored = _written(result, results, len(made), variant, wrapping)
             notes = tuple(note for note in result.notes if note not in said)
+            if lossy and not made:
+                notes = (lossy, *notes)
             made[result.sop_instance_uid] = Made(stored=stored, notes=notes, variants=(variant,))
             said.update(notes if len(variants) > 1 else ())
     return tuple(made.values())

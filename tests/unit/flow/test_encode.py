@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -245,3 +247,17 @@ def _data_set(file: Path) -> bytes:
     content = file.read_bytes()
     length = dcmread(file, stop_before_pixels=True).file_meta.FileMetaInformationGroupLength
     return content[128 + 4 + 12 + length :]
+
+
+def test_job_says_once_that_its_images_were_compressed_with_loss(
+    make: Make, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = copy.deepcopy(volume.planes[0].instance.header)
+    header.LossyImageCompression = "01"
+    plane = replace(volume.planes[0], instance=replace(volume.planes[0].instance, header=header))
+    lossy = replace(volume, planes=(plane, *volume.planes[1:]))
+    bench = make(pacs={}, old={"series_number_base": 500})
+    monkeypatch.setattr(stage, "volumes_of", lambda instances, job: {"ct": lossy})
+    bench.encode()
+    said = [one.keys["notes"] for one in bench.jobs.timeline(JOB) if one.event == "encode.made"]
+    assert sum("loss" in notes for notes in said) == 1

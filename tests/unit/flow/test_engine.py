@@ -80,7 +80,7 @@ for id in ("over.work", "going.work"):
     engine.enqueue("work", "q", id, id, "")
 until(lambda: len(ran) == 3)
 time.sleep(0.5)
-told["ran"] = ran
+told["ran"] = [*sorted(ran[:2]), *ran[2:]]  # both were enqueued within a second
 told["under_way"] = sorted(engine.under_way())
 """
     told = run(tmp_path, body)
@@ -88,7 +88,7 @@ told["under_way"] = sorted(engine.under_way())
         "too_young": 0,
         "forgotten": 1,
         # The one that was forgotten runs again when its id comes again: hence the rule which may be forgotten.
-        "ran": ["over", "going", "over.work"],
+        "ran": ["going", "over", "over.work"],
         "under_way": ["over.wait"],
     }
 

@@ -50,3 +50,10 @@ def test_damaged_key_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(Damaged, match="5 bytes"):
         fence.installation_key(tmp_path)
     assert (tmp_path / "secret.key").read_bytes() == b"short"
+
+
+def test_key_that_is_gone_from_a_used_directory_is_not_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "index.sqlite").touch()
+    with pytest.raises(Damaged, match="an index without its secret"):
+        fence.installation_key(tmp_path)
+    assert not (tmp_path / "secret.key").exists()
