@@ -46,14 +46,8 @@ def standing(world: World) -> Case | None:
         index.close()
 
 
-@pytest.mark.parametrize(
-    "databases",
-    [
-        pytest.param((INDEX,), id="index", marks=pytest.mark.long),
-        pytest.param((ENGINE,), id="engine", marks=pytest.mark.long),
-        pytest.param((), id="everything"),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("databases", [(INDEX,), (ENGINE,), ()], ids=["index", "engine", "everything"])
 def test_files_of_an_earlier_moment_bill_nothing_twice(tmp_path: Path, databases: tuple[str, ...]) -> None:
     with World(tmp_path / "world", compute_seconds=0.1) as world:
         first = world.new_study()
@@ -79,6 +73,7 @@ def test_files_of_an_earlier_moment_bill_nothing_twice(tmp_path: Path, databases
         assert standing(world) is None
 
 
+@pytest.mark.long
 def test_a_lost_engine_file_costs_time_and_nothing_else(tmp_path: Path) -> None:
     with World(tmp_path, compute_seconds=2.0) as world:
         files = world.new_study()
@@ -157,6 +152,7 @@ def test_another_place_means_nothing_where_the_site_says_so(tmp_path: Path) -> N
         assert standing(world) is None
 
 
+@pytest.mark.long
 def test_second_process_on_the_same_directory_ends_and_disturbs_nothing(tmp_path: Path) -> None:
     with World(tmp_path) as world:
         world.start()
