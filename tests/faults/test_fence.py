@@ -20,10 +20,12 @@ INDEX, ENGINE = "index.sqlite", "engine.sqlite"
 
 
 def put_back(world: World, snapshot: Path, *databases: str) -> None:
-    """Files of an earlier moment for those of today; without names the whole directory."""
+    """Files of an earlier moment for those of today; without names all that is in the directory."""
     if not databases:
-        shutil.rmtree(world.data)
-        shutil.copytree(snapshot, world.data)
+        # The directory itself stays: another one would be a copy, which is another case of the fence.
+        for one in world.data.iterdir():
+            shutil.rmtree(one) if one.is_dir() else one.unlink()
+        shutil.copytree(snapshot, world.data, dirs_exist_ok=True)
         return
     for name in databases:
         for file in world.data.glob(f"{name}*"):
