@@ -30,7 +30,7 @@ from bridge.dicom.headers import read_file
 from bridge.dicom.instance import Instance
 from bridge.dicom.pixels import FileReader
 from bridge.export import format_named
-from bridge.flow.children import Children
+from bridge.flow.stages.children import Children
 from bridge.volumes import Volume, candidates_of
 from bridge.volumes.pixels import for_reading, slices_of
 
@@ -136,7 +136,7 @@ def ours(volume: Volume, format_name: str, out: Path) -> tuple[float, float]:
 
 
 def ours_in_a_job(volume: Volume, format_name: str, out: Path) -> tuple[float, float]:
-    from bridge.flow import heavy  # more libraries than a cold conversion needs
+    from bridge.flow.stages import heavy  # more libraries than a cold conversion needs
 
     with counted() as spent:
         heavy.convert(volume, format_name, out)

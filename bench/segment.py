@@ -217,7 +217,7 @@ class _Bridge:
         }
 
     def run(self, labels: Any, segments: int, slices: int, out: Path) -> None:
-        from bridge.flow.shelf import FileSink
+        from bridge.flow.stages.shelf import FileSink
         from bridge.results.encoders import encode
         from bridge.results.output import Label, Output, OutputKind
         from bridge.results.result import Answer, LabelMap, Part, Source, Wrapping

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from bridge.config import rules, site
+from bridge.config import results, rules, site
 from bridge.config.vocabulary import FACTS, OPERATORS, PREFERENCES, Scope
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
@@ -28,13 +28,13 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("site.toml: [retention]", site.RetentionSettings),
     ("rules.toml: [rules.NAME]", rules.RuleModel),
     ("rules.toml: [rules.NAME.inputs.SOCKET]", rules.InputModel),
-    ("rules.toml: [rules.NAME.results]", rules.ResultsModel),
-    ("rules.toml: [rules.NAME.results.concepts.SOCKET]", rules.Concept),
-    ("rules.toml: [rules.NAME.results.concepts.SOCKET.values.VALUE]", rules.Code),
-    ("rules.toml: [rules.NAME.results.tables.SOCKET]", rules.TableModel),
-    ("rules.toml: [rules.NAME.results.tables.SOCKET.row]", rules.RowModel),
-    ("rules.toml: [rules.NAME.results.tables.SOCKET.columns.COLUMN]", rules.Measured),
-    ("rules.toml: [rules.NAME.results.segments.SOCKET.VALUE]", rules.SegmentModel),
+    ("rules.toml: [rules.NAME.results]", results.ResultsModel),
+    ("rules.toml: [rules.NAME.results.concepts.SOCKET]", results.Concept),
+    ("rules.toml: [rules.NAME.results.concepts.SOCKET.values.VALUE]", results.Code),
+    ("rules.toml: [rules.NAME.results.tables.SOCKET]", results.TableModel),
+    ("rules.toml: [rules.NAME.results.tables.SOCKET.row]", results.RowModel),
+    ("rules.toml: [rules.NAME.results.tables.SOCKET.columns.COLUMN]", results.Measured),
+    ("rules.toml: [rules.NAME.results.segments.SOCKET.VALUE]", results.SegmentModel),
 )
 
 

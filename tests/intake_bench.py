@@ -16,9 +16,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from bridge.config import load_rules, load_site
 from bridge.dicom.headers import read_header
-from bridge.flow.intake import Intake
 from bridge.flow.parts import Parts
 from bridge.flow.relay import Relay
+from bridge.flow.study.intake import Intake
 from bridge.rules import compile_rules
 from bridge.store.alerts import Alerts
 from bridge.store.instances import Arrived, Instances

@@ -10,10 +10,10 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from bridge.config.site import DestinationSettings
-from bridge.flow import deliveries
 from bridge.flow.parts import Parts, nothing
 from bridge.flow.relay import Relay
-from bridge.flow.shelf import RESULTS, JobShelf
+from bridge.flow.stages import deliveries
+from bridge.flow.stages.shelf import RESULTS, JobShelf
 from bridge.store.alerts import Alerts
 from bridge.store.deliveries import Deliveries
 from bridge.store.jobs import Job, Jobs, JobState, Stage, StoredResult

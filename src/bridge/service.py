@@ -18,16 +18,17 @@ from bridge.config import RulesFile, Site, check_rules
 from bridge.config.load import raise_first
 from bridge.config.site import AccountSettings
 from bridge.errors import Unauthorized
-from bridge.flow import acts, fence, fencing
-from bridge.flow.children import Children
+from bridge.flow.acts import perform as acts
 from bridge.flow.engine import Engine
-from bridge.flow.fencing import Fence, Fencing
-from bridge.flow.intake import Intake
 from bridge.flow.job import Stages
+from bridge.flow.keeping import fence, fencing
+from bridge.flow.keeping.fencing import Fence, Fencing
+from bridge.flow.keeping.resume import resume
+from bridge.flow.keeping.upkeep import Upkeep
 from bridge.flow.parts import Enqueue, Parts, nothing
 from bridge.flow.relay import Relay
-from bridge.flow.resume import resume
-from bridge.flow.upkeep import Upkeep
+from bridge.flow.stages.children import Children
+from bridge.flow.study.intake import Intake
 from bridge.log import event
 from bridge.platforms import Account, Platform, make
 from bridge.receive.listening import Listening, Peer

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from harness import World
 
-from bridge.flow.fencing import Case, fence_state
+from bridge.flow.keeping.fencing import Case, fence_state
 from bridge.store.acts import Acts
 from bridge.store.alerts import Alerts
 

@@ -17,9 +17,9 @@ import pytest
 from harness import SEG, SR, World
 
 from bridge.config import load_site
-from bridge.flow.cloud import PARCEL, REMOTE
-from bridge.flow.prepare import PARCEL_FILE, SPEC_FILE
-from bridge.flow.shelf import JobShelf
+from bridge.flow.stages.cloud import PARCEL, REMOTE
+from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
+from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms.protocol import RemoteJob
 from bridge.service import platform_of
 from bridge.store.acts import Acts

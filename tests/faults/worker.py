@@ -19,7 +19,9 @@ at_work = threading.local()
 
 def main() -> None:
     from bridge.config import load_rules, load_site
-    from bridge.flow import intake, job, prepare
+    from bridge.flow import job
+    from bridge.flow.stages import prepare
+    from bridge.flow.study import intake
     from bridge.log import start_logging
     from bridge.service import Service
 

@@ -18,7 +18,7 @@ from tests.peers.orthanc import Orthanc, Peer
 from tests.peers.thread_in_namespace import bring_loopback_up
 
 from bridge.deliver.query import Named, Silent, instances_of, named
-from bridge.flow.destinations import address_of
+from bridge.flow.stages.destinations import address_of
 from bridge.sandbox.pacs import send
 from intake_bench import Bench
 from made_objects import ct_slice

@@ -12,7 +12,7 @@ from typing import Never
 
 def main() -> None:
     from bridge.config import load_site
-    from bridge.flow.encode import encode
+    from bridge.flow.stages.encode import encode
     from bridge.service import build
 
     def no_queue(*_: object, **__: object) -> Never:

@@ -14,7 +14,7 @@ from pydicom import dcmread
 from tests.conftest import ROOT, data_folder, peer_tool
 from tests.peers.thread_in_namespace import Facts, Order
 
-from bridge.flow.cloud import OUTPUT_LIST
+from bridge.flow.stages.cloud import OUTPUT_LIST
 from bridge.itk import ItkImage, read_image
 from bridge.results.output import OutputKind
 from bridge.store.deliveries import Deliveries

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.dicom.instance import Instance
 from bridge.dicom.names import are_alike
-from bridge.flow.doubts import Doubt, doubts
+from bridge.flow.study.doubts import Doubt, doubts
 from made_studies import instance
 
 KEY = b"k" * 32

@@ -17,7 +17,7 @@ from tests.unit.volumes.real import instances_of
 from bridge.dicom.instance import Instance
 from bridge.dicom.pixels import FileReader
 from bridge.errors import Damaged, Refused
-from bridge.flow.doubts import doubts
+from bridge.flow.study.doubts import doubts
 from bridge.results.planes import planes_in_space
 from bridge.volumes import (
     Candidate,

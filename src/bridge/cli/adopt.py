@@ -18,9 +18,9 @@ from bridge.cli.words import console, plain, size, table
 from bridge.config import load_site
 from bridge.config.site import Site
 from bridge.errors import ConfigError
+from bridge.flow.acts.retry import ENDED_THERE
 from bridge.flow.adopt import Adopted, Asked, Taken, adopt
-from bridge.flow.retry import ENDED_THERE
-from bridge.flow.shelf import JobShelf
+from bridge.flow.stages.shelf import JobShelf
 from bridge.log import silence_libraries
 from bridge.platforms import Phase, Verdict
 from bridge.store.jobs import FINAL, Job, Jobs, JobState

@@ -14,7 +14,7 @@ from bridge.store.alerts import Alerts
 
 
 def show_fence(config: Path, *, as_json: bool) -> None:
-    from bridge.flow.fencing import ALERT, fence_state
+    from bridge.flow.keeping.fencing import ALERT, fence_state
 
     index = open_index(load_site(config))
     fence = fence_state(index)

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from bridge.config import Site
 from bridge.errors import BridgeError
 from bridge.export.parcel import Parcel
-from bridge.flow.prepare import PARCEL_FILE, volumes_of
-from bridge.flow.shelf import RESULTS, JobShelf
+from bridge.flow.stages.prepare import PARCEL_FILE, volumes_of
+from bridge.flow.stages.shelf import RESULTS, JobShelf
 from bridge.operate.report import Facts, ResultFile, Version, write_report
 from bridge.rules import Explanation
 from bridge.store.deliveries import Deliveries

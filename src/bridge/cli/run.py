@@ -15,10 +15,10 @@ from bridge.config.load import raise_first
 from bridge.dicom.headers import is_part10, read_body, read_header
 from bridge.dicom.statuses import Outcome
 from bridge.errors import BridgeError, ConfigError, Refused
-from bridge.flow import fence
-from bridge.flow.intake import Intake
-from bridge.flow.shelf import RESULTS
+from bridge.flow.keeping import fence
 from bridge.flow.single import run_job
+from bridge.flow.stages.shelf import RESULTS
+from bridge.flow.study.intake import Intake
 from bridge.log import silence_libraries
 from bridge.rules import compile_rules
 from bridge.service import Built, build

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.config.load import Document, Place
-    from bridge.config.rules import (
-        Concept,
-        InputModel,
-        ResultsModel,
-        RuleModel,
-        RulesFile,
-        check_rules,
-        load_rules,
-    )
+    from bridge.config.results import Concept, ResultsModel
+    from bridge.config.rules import InputModel, RuleModel, RulesFile, check_rules, load_rules
     from bridge.config.site import (
         AccountSettings,
         DestinationSettings,
@@ -48,11 +41,15 @@ __all__ = [
     "load_site",
 ]
 
-_RULES = {"Concept", "InputModel", "ResultsModel", "RuleModel", "RulesFile", "check_rules", "load_rules"}
+_WHERE = {
+    "load": {"Document", "Place"},
+    "results": {"Concept", "ResultsModel"},
+    "rules": {"InputModel", "RuleModel", "RulesFile", "check_rules", "load_rules"},
+}
 
 
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(name)
-    module = "load" if name in {"Document", "Place"} else "rules" if name in _RULES else "site"
+    module = next((module for module, names in _WHERE.items() if name in names), "site")
     return getattr(import_module(f"bridge.config.{module}"), name)

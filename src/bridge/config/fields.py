@@ -113,6 +113,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+Text = Annotated[str, Field(min_length=1)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Name = Annotated[str, AfterValidator(_name)]
 Host = Annotated[str, AfterValidator(_host)]

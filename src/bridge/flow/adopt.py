@@ -16,8 +16,8 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from bridge.errors import BridgeError, ConfigError, Damaged, TryLater, Unauthorized
-from bridge.flow.cloud import SUFFIXES
-from bridge.flow.shelf import JobShelf
+from bridge.flow.stages.cloud import SUFFIXES
+from bridge.flow.stages.shelf import JobShelf
 from bridge.flow.verdicts import pause
 from bridge.platforms.optional import Adoption, Adopts, Earlier
 from bridge.platforms.protocol import Platform, Verdict

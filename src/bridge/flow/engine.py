@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.errors import ConfigError
-from bridge.flow.engine_file import shrink, write_ahead
+from bridge.flow.keeping.engine_file import shrink, write_ahead
 
 VERSION = "engine-1"
 """Changed by hand only, together with a migration of waiting jobs; never the default source hash."""

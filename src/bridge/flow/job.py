@@ -22,10 +22,11 @@ from functools import partial
 from typing import Any
 
 from bridge.errors import BridgeError
-from bridge.flow import abort, cloud, deliveries, encode, prepare, strays
+from bridge.flow.acts import abort
 from bridge.flow.at_work import at_work
 from bridge.flow.engine import Engine, Queue, Workflow, in_thread, sleep, sleep_async, step, step_async
 from bridge.flow.parts import Parts
+from bridge.flow.stages import cloud, deliveries, encode, prepare, strays
 from bridge.flow.verdicts import GOING, Answer, again, end, guard, guard_async
 from bridge.log import event
 from bridge.store.jobs import Job, JobState, Stage

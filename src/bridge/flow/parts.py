@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bridge.config.site import Site
-from bridge.flow.children import Children
-from bridge.flow.shelf import JobShelf
+from bridge.flow.stages.children import Children
+from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms.protocol import Platform
 from bridge.store.acts import Acts
 from bridge.store.alerts import Alerts

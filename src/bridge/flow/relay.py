@@ -11,10 +11,10 @@ import logging
 from collections.abc import Sequence
 
 from bridge.flow.at_work import is_at_work
-from bridge.flow.deliveries import show
-from bridge.flow.destinations import AWAY
 from bridge.flow.job import CPU, destination_queue, platform_queue, stage_id, turn_id, turn_name
 from bridge.flow.parts import Parts
+from bridge.flow.stages.deliveries import show
+from bridge.flow.stages.destinations import AWAY
 from bridge.log import event
 from bridge.store.jobs import Job, JobState, Stage
 from bridge.store.rows import Line, Turn

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from bridge.errors import BridgeError
-from bridge.flow import cloud, encode, prepare
 from bridge.flow.parts import Parts
+from bridge.flow.stages import cloud, encode, prepare
 from bridge.flow.verdicts import guard, guard_async
 from bridge.store.jobs import FINAL, Job, JobState
 

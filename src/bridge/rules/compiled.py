@@ -17,7 +17,8 @@ from bridge.rules.conditions import Condition, build
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from bridge.config.rules import ResultsModel, RuleModel, RulesFile
+    from bridge.config.results import ResultsModel
+    from bridge.config.rules import RuleModel, RulesFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

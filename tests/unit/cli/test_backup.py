@@ -16,8 +16,8 @@ from bridge.cli.backup import backup, copy_databases
 from bridge.dicom.headers import read_body, read_header
 from bridge.dicom.pixels import FileReader
 from bridge.errors import ConfigError
-from bridge.flow import fence
-from bridge.flow.engine_file import read_epoch, write_ahead, write_epoch
+from bridge.flow.keeping import fence
+from bridge.flow.keeping.engine_file import read_epoch, write_ahead, write_epoch
 from bridge.store.instances import Instances
 from bridge.store.meta import Meta
 from bridge.store.tables import Index

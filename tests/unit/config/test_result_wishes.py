@@ -10,7 +10,7 @@ import pytest
 from bridge.config import load_rules, load_site
 from bridge.config.rules import RuleModel
 from bridge.errors import ConfigError
-from bridge.flow.wishes import labels_of, variant_for
+from bridge.flow.stages.wishes import labels_of, variant_for
 from bridge.results.result import Form, Variant
 
 SITE = '[bridge]\nae_title = "B"\ndata = "d"\nrules = "r.toml"\n'

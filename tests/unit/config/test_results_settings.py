@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.config import load_rules
-from bridge.config.rules import ResultsModel
+from bridge.config.results import ResultsModel
 from bridge.errors import ConfigError
 
 RULE = (

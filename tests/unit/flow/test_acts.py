@@ -14,12 +14,14 @@ from pydantic import TypeAdapter
 
 from bridge.errors import TryLater
 from bridge.export.parcel import Order, Parcel, Repeat, Step
-from bridge.flow import abort, acts, cloud
+from bridge.flow.acts import abort
+from bridge.flow.acts import perform as acts
 from bridge.flow.at_work import at_work
 from bridge.flow.parts import Parts
-from bridge.flow.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.relay import Relay
-from bridge.flow.shelf import JobShelf
+from bridge.flow.stages import cloud
+from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
+from bridge.flow.stages.shelf import JobShelf
 from bridge.flow.verdicts import GOING, guard
 from bridge.platforms import Absent, Found, Phase, RemoteJob, Spec, State, Stopped
 from bridge.store.acts import DONE, REFUSED, Acts
@@ -505,7 +507,7 @@ def test_rerun_says_that_it_is_billed_and_is_done_once(bench: Bench, monkeypatch
         bench.jobs.decide("1.2", 3.0, [made])
         return new.id
 
-    monkeypatch.setattr("bridge.flow.rerun.rerun", begin)
+    monkeypatch.setattr("bridge.flow.acts.rerun.rerun", begin)
     number = bench.acts.ask("rerun", "j1", who="ann", reason="new scanner")
     acts.ACTS["rerun"](bench.parts, bench.acts.get(number))  # a crash before the answer
     acts.perform(bench.parts)

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.errors import BridgeError, ConfigError, Damaged, Never, TryLater, Unauthorized
 from bridge.flow.adopt import Adopted, Asked, adopt
-from bridge.flow.shelf import JobShelf
+from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms import Adoption, Earlier, Fetched, Phase, Platform, RemoteJob, State, Verdict
 from bridge.results.output import Output, OutputKind, Presence
 

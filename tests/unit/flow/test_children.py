@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.errors import Refused, TryLater
-from bridge.flow.children import Children
+from bridge.flow.stages.children import Children
 from child_calls import add, crash, dawdle, fill_the_disk, leak, pid, refuse
 
 

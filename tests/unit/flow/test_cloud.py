@@ -13,10 +13,10 @@ from pydantic import TypeAdapter
 
 from bridge.errors import Damaged, Held, Never, TryLater, Unsure
 from bridge.export.parcel import Order, Parcel, Repeat, Step
-from bridge.flow import cloud
 from bridge.flow.parts import Parts
-from bridge.flow.prepare import PARCEL_FILE, SPEC_FILE
-from bridge.flow.shelf import JobShelf
+from bridge.flow.stages import cloud
+from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
+from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms import (
     RESTART,
     Absent,

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from bridge.config.site import Site
 from bridge.deliver.association import Address
 from bridge.deliver.query import Named, Silent
-from bridge.flow.complete import Ask, Complete, Completeness, Terms, Wait, judge, terms_of
+from bridge.flow.study.complete import Ask, Complete, Completeness, Terms, Wait, judge, terms_of
 from bridge.sandbox.pacs import SmallPacs, send
 from bridge.store.jobs import JobState
 from bridge.store.studies import Study

@@ -10,8 +10,8 @@ import pytest
 from bridge.deliver.query import Silent
 from bridge.deliver.receipt import Receipt
 from bridge.dicom.statuses import Outcome
-from bridge.flow import custody, deliveries
-from bridge.flow.offers import TRIES, weigh
+from bridge.flow.stages import custody, deliveries
+from bridge.flow.stages.offers import TRIES, weigh
 from bridge.sandbox.pacs import Orders, SmallPacs, order
 from bridge.store.acts import Acts, Turning
 from bridge.store.deliveries import HELD, UNNAMED

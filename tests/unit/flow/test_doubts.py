@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.dicom.instance import Instance
-from bridge.flow.doubts import Doubt, doubts
+from bridge.flow.study.doubts import Doubt, doubts
 from made_studies import instance
 
 KEY = b"k" * 32

@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from pydicom import dcmread
 from tests.unit.operate.report_example import JOB, make_example
 
-from bridge.config.rules import ResultsModel, RuleModel
+from bridge.config.results import ResultsModel
+from bridge.config.rules import RuleModel
 from bridge.errors import TryLater
 from bridge.export import format_named
-from bridge.flow import encode as stage
-from bridge.flow.cloud import OUTPUT_LIST, REMOTE
 from bridge.flow.parts import Parts
-from bridge.flow.shelf import FileSink, JobShelf
+from bridge.flow.stages import encode as stage
+from bridge.flow.stages.cloud import OUTPUT_LIST, REMOTE
+from bridge.flow.stages.shelf import FileSink, JobShelf
 from bridge.platforms.protocol import RemoteJob
 from bridge.results.output import Label, Output, OutputKind
 from bridge.sandbox.pacs import SmallPacs

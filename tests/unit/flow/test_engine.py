@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.flow.engine_file import read_epoch, set_aside, shrink, write_ahead, write_epoch
+from bridge.flow.keeping.engine_file import read_epoch, set_aside, shrink, write_ahead, write_epoch
 
 pytestmark = pytest.mark.slow
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ConfigError, Damaged
-from bridge.flow import fence
+from bridge.flow.keeping import fence
 
 
 def test_second_process_is_told_who_holds_the_directory(tmp_path: Path) -> None:
     with fence.lock(tmp_path):
         script = (
             "import sys, pathlib\n"
-            "from bridge.flow import fence\n"
+            "from bridge.flow.keeping import fence\n"
             "try: fence.lock(pathlib.Path(sys.argv[1]))\n"
             "except Exception as e: print(type(e).__name__, e)\n"
         )

@@ -13,12 +13,12 @@ import pytest
 
 from bridge.errors import BridgeError, ConfigError, Held, Never, TryLater, Unauthorized
 from bridge.export.parcel import Order, Parcel, Repeat, Step
-from bridge.flow import cloud, strays
-from bridge.flow.cloud import PARCEL, REMOTE, SPEC
-from bridge.flow.engine_file import read_epoch, write_epoch
-from bridge.flow.fencing import Case, Fencing, Marks, compare, fence_lift, fence_state, here
-from bridge.flow.prepare import PARCEL_FILE, SPEC_FILE
-from bridge.flow.shelf import JobShelf
+from bridge.flow.keeping.engine_file import read_epoch, write_epoch
+from bridge.flow.keeping.fencing import Case, Fencing, Marks, compare, fence_lift, fence_state, here
+from bridge.flow.stages import cloud, strays
+from bridge.flow.stages.cloud import PARCEL, REMOTE, SPEC
+from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
+from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms.protocol import Absent, Found, Newer, RemoteJob, Spec
 from bridge.store.alerts import Alerts
 from bridge.store.jobs import Decision, Jobs, JobState, NewJob

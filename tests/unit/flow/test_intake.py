@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import Refused
-from bridge.flow.intake import MOST_ATTEMPTS
+from bridge.flow.study.intake import MOST_ATTEMPTS
 from bridge.store.jobs import JobState
 from intake_bench import Bench
 

@@ -13,12 +13,12 @@ from tests.unit.operate.report_example import make_example
 from tests.unit.results.build import wrapping
 from tests.unit.results.test_reports import groups, numbers
 
-from bridge.config.rules import ResultsModel
+from bridge.config.results import ResultsModel
 from bridge.dicom.codes import NO_UNITS, Concept
 from bridge.errors import BridgeError
-from bridge.flow import heavy
-from bridge.flow.meanings import tables_of, values_of
-from bridge.flow.outputs import part_of
+from bridge.flow.stages import heavy
+from bridge.flow.stages.outputs import part_of
+from bridge.flow.stages.wishes import tables_of, values_of
 from bridge.itk import IDENTITY, ItkImage, write_image
 from bridge.platforms.grand_challenge.sockets import kind_of, media_type
 from bridge.results import use

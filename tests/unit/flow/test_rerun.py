@@ -11,7 +11,7 @@ from pydicom.uid import RLELossless
 from tests.unit.flow.test_intake_growth import a_dose_report, in_rle, other_pixels
 
 from bridge.errors import Refused
-from bridge.flow.rerun import rerun
+from bridge.flow.acts.rerun import rerun
 from bridge.store.jobs import Job, JobState
 from intake_bench import Bench
 

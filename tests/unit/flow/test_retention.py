@@ -23,9 +23,9 @@ from bridge.config.site import RetentionSettings, Site
 from bridge.dicom.headers import read_header
 from bridge.dicom.pixels import FileReader
 from bridge.errors import Damaged
+from bridge.flow.keeping.retention import PART_S, PARTS, Retention
 from bridge.flow.parts import Parts
-from bridge.flow.retention import PART_S, PARTS, Retention
-from bridge.flow.shelf import JobShelf
+from bridge.flow.stages.shelf import JobShelf
 from bridge.rules import Explanation
 from bridge.rules.explanation import Outcome
 from bridge.store import retention as store

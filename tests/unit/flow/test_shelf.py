@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import Damaged
-from bridge.flow.shelf import JobShelf
+from bridge.flow.stages.shelf import JobShelf
 
 
 def test_written_file_is_counted_and_digested(tmp_path: Path) -> None:

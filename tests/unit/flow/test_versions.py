@@ -14,8 +14,8 @@ from pydicom.filewriter import write_dataset
 
 from bridge.dicom.headers import read_header
 from bridge.errors import TryLater
-from bridge.flow import versions
-from bridge.flow.children import Children
+from bridge.flow.stages.children import Children
+from bridge.flow.study import versions
 from bridge.store.instances import Instances
 from bridge.store.studies import Studies
 from bridge.store.tables import Index

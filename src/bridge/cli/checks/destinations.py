@@ -9,7 +9,7 @@ from functools import partial
 
 from bridge.cli.checks.finding import Finding, Look, good, wrong
 from bridge.config import RulesFile, Site
-from bridge.config.rules import ResultsModel
+from bridge.config.results import ResultsModel
 
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 RESULTS_WAIT = "Check address and AE titles at both ends; results wait until it answers"
@@ -25,7 +25,7 @@ def destinations(site: Site, rules: RulesFile | None) -> list[Look]:
 
 def _look(site: Site, rules: RulesFile | None, name: str, *, asks: bool) -> list[Finding]:
     from bridge.deliver.store_scu import echo
-    from bridge.flow.destinations import address_of
+    from bridge.flow.stages.destinations import address_of
 
     subject, there = f"destination {name}", site.destinations[name]
     where = f"{there.ae_title} at {there.host}:{there.port}"
@@ -48,7 +48,7 @@ def _look(site: Site, rules: RulesFile | None, name: str, *, asks: bool) -> list
 def _kinds(site: Site, rules: RulesFile | None, name: str) -> list[Finding]:
     """Each kind of result that a rule sends there, proposed as it would be sent."""
     from bridge.deliver.proposal import propose
-    from bridge.flow.destinations import address_of
+    from bridge.flow.stages.destinations import address_of
 
     subject, wanted = f"destination {name}", site.destinations[name].segmentation
     classes = [
@@ -106,7 +106,7 @@ _MADE: dict[str, Callable[[ResultsModel], bool]] = {
 
 def _find(site: Site, name: str) -> Finding:
     from bridge.deliver.query import Silent, instances_of
-    from bridge.flow.destinations import address_of
+    from bridge.flow.stages.destinations import address_of
 
     subject = f"destination {name}"
     told = instances_of(address_of(site, name), f"2.25.{uuid.uuid4().int}")  # a study that nobody has

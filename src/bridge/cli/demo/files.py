@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bridge.dicom.headers import Header, is_part10, read_file, text
 from bridge.errors import ConfigError, Refused
-from bridge.flow.prepare import PARCEL_FILE
+from bridge.flow.stages.prepare import PARCEL_FILE
 from bridge.rules import Explanation
 from bridge.store.jobs import Job
 

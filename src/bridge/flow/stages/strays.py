@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bridge.errors import Held
 from bridge.export.parcel import Order
-from bridge.flow import cloud
-from bridge.flow.cloud import REMOTE
 from bridge.flow.engine import in_thread
 from bridge.flow.parts import Parts
+from bridge.flow.stages import cloud
+from bridge.flow.stages.cloud import REMOTE
 from bridge.flow.verdicts import Answer
 from bridge.platforms.protocol import RemoteJob
 from bridge.store.jobs import Job

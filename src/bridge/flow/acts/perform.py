@@ -13,12 +13,12 @@ import sqlalchemy.exc
 
 from bridge.dicom.statuses import STORED
 from bridge.errors import BridgeError, ConfigError
-from bridge.flow import abort
-from bridge.flow.asked import find, moved_on, not_so, the_job, waits_for_release
-from bridge.flow.fencing import LIFT, fence_lift
+from bridge.flow.acts import abort
+from bridge.flow.acts.asked import find, moved_on, not_so, the_job, waits_for_release
+from bridge.flow.acts.retry import retry
 from bridge.flow.job import platform_queue, stage_id
+from bridge.flow.keeping.fencing import LIFT, fence_lift
 from bridge.flow.parts import Parts
-from bridge.flow.retry import retry
 from bridge.log import event
 from bridge.store.acts import DONE, REFUSED, Turning
 from bridge.store.rows import FINAL, Act, Job, JobState
@@ -82,7 +82,7 @@ def cancel(parts: Parts, act: Act) -> str:
 
 def rerun(parts: Parts, act: Act) -> str:
     """Begin the same work again as a new job, which the platform bills again."""
-    from bridge.flow.rerun import rerun as begin
+    from bridge.flow.acts.rerun import rerun as begin
 
     job = the_job(parts, act.target)
     if job.state not in FINAL:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bridge.flow.parts import Parts
-from bridge.flow.shelf import OUTPUTS, PARCEL
+from bridge.flow.stages.shelf import OUTPUTS, PARCEL
 from bridge.log import event
 
 log = logging.getLogger("bridge.retention")

@@ -17,9 +17,9 @@ import sqlalchemy.exc
 from bridge.config.site import DestinationSettings
 from bridge.deliver.query import Silent
 from bridge.dicom.statuses import STORED, Outcome
-from bridge.flow import custody, offers
-from bridge.flow.destinations import REFUSES_US, UNREACHED, Away, address_of, may_try
 from bridge.flow.parts import Parts
+from bridge.flow.stages import custody, offers
+from bridge.flow.stages.destinations import REFUSES_US, UNREACHED, Away, address_of, may_try
 from bridge.flow.verdicts import GOING, STOP, Answer, again, guard, pause
 from bridge.log import event
 from bridge.store.deliveries import HELD, OWED, UNNAMED

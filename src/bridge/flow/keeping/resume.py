@@ -7,7 +7,7 @@ import logging
 from bridge.flow.engine import Engine
 from bridge.flow.job import CPU, platform_queue, stage_id
 from bridge.flow.parts import Parts
-from bridge.flow.prepare import PARCEL_FILE
+from bridge.flow.stages.prepare import PARCEL_FILE
 from bridge.log import event
 from bridge.store.jobs import Job, JobState, Stage
 

@@ -6,13 +6,12 @@ from datetime import datetime
 
 from bridge.config.rules import RuleModel
 from bridge.dicom.uids import UUID_ROOT, keyed_uid
-from bridge.flow import heavy
-from bridge.flow.cloud import OUTPUT_LIST, REMOTE
-from bridge.flow.meanings import tables_of, values_of
 from bridge.flow.parts import Parts
-from bridge.flow.prepare import volumes_of
-from bridge.flow.shelf import OUTPUTS, RESULTS
-from bridge.flow.wishes import labels_of, variant_for
+from bridge.flow.stages import heavy
+from bridge.flow.stages.cloud import OUTPUT_LIST, REMOTE
+from bridge.flow.stages.prepare import volumes_of
+from bridge.flow.stages.shelf import OUTPUTS, RESULTS
+from bridge.flow.stages.wishes import labels_of, tables_of, values_of, variant_for
 from bridge.results.output import Presence
 from bridge.results.result import HeatMaps, Wrapping
 from bridge.store.jobs import Job

@@ -17,8 +17,8 @@ from bridge.dicom.lossy import lossy_note
 from bridge.dicom.pixels import FileReader
 from bridge.errors import Refused
 from bridge.export import format_named
-from bridge.flow.outputs import part_of
-from bridge.flow.shelf import FileSink
+from bridge.flow.stages.outputs import part_of
+from bridge.flow.stages.shelf import FileSink
 from bridge.itk import set_threads
 from bridge.results.encoders import encode as encode_results
 from bridge.results.output import Output

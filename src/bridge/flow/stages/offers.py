@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from bridge.deliver.receipt import Receipt
 from bridge.deliver.store_scu import Outgoing, store
 from bridge.dicom.statuses import STORED, Outcome
-from bridge.flow.destinations import Away, address_of, line_down, line_up, tell
 from bridge.flow.parts import Parts
-from bridge.flow.shelf import RESULTS
+from bridge.flow.stages.destinations import Away, address_of, line_down, line_up, tell
+from bridge.flow.stages.shelf import RESULTS
 from bridge.log import event
 from bridge.store.deliveries import HELD, Answered
 from bridge.store.rows import Delivery, Job

@@ -6,9 +6,9 @@ import json
 
 from bridge.config.rules import RuleModel
 from bridge.errors import BridgeError, Refused
-from bridge.flow.contents import content
 from bridge.flow.parts import Parts
-from bridge.flow.prepare import volumes_of
+from bridge.flow.stages.prepare import volumes_of
+from bridge.flow.study.contents import content
 from bridge.rules import job_id as identity
 from bridge.store.jobs import Job, JobState, NewJob
 from bridge.volumes import Volume, candidates_of

@@ -8,10 +8,10 @@ import logging
 from bridge.errors import BridgeError, TryLater, Unauthorized
 from bridge.export.parcel import Order, Repeat
 from bridge.flow.at_work import at_work, is_at_work
-from bridge.flow.cloud import PARCEL, REMOTE, SPEC
 from bridge.flow.engine import in_thread
 from bridge.flow.parts import Parts
-from bridge.flow.prepare import PARCEL_FILE, SPEC_FILE
+from bridge.flow.stages.cloud import PARCEL, REMOTE, SPEC
+from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.verdicts import STOP, Answer, again, pause
 from bridge.log import event
 from bridge.platforms.protocol import AskAgain, Found, RemoteJob, Stopped

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from bridge.flow.engine import Engine
-from bridge.flow.fencing import Fencing
+from bridge.flow.keeping.fencing import Fencing
+from bridge.flow.keeping.retention import Retention
 from bridge.flow.parts import Parts
-from bridge.flow.retention import Retention
 from bridge.log import event
 from bridge.store.rows import FINAL
 

@@ -9,9 +9,9 @@ from pydantic import TypeAdapter
 from bridge.config.rules import RuleModel
 from bridge.errors import Damaged
 from bridge.export.parcel import Parcel, ParcelFile
-from bridge.flow import heavy
 from bridge.flow.parts import Parts
-from bridge.flow.shelf import PARCEL
+from bridge.flow.stages import heavy
+from bridge.flow.stages.shelf import PARCEL
 from bridge.platforms.protocol import RemoteJob, Request, RequestedVolume, Spec
 from bridge.store.instances import Instances
 from bridge.store.jobs import Job

@@ -16,9 +16,9 @@ from bridge.config.fields import Then
 from bridge.config.site import Site
 from bridge.deliver.association import Address
 from bridge.deliver.query import Named, Silent, instances_of
-from bridge.flow.destinations import address_of
-from bridge.flow.doubts import Doubt
 from bridge.flow.parts import Parts
+from bridge.flow.stages.destinations import address_of
+from bridge.flow.study.doubts import Doubt
 from bridge.flow.verdicts import pause
 from bridge.store.studies import INCOMPLETE, Study
 

@@ -16,11 +16,11 @@ from pydantic import TypeAdapter
 
 from bridge.config.rules import RuleModel
 from bridge.errors import BridgeError
-from bridge.flow import versions
-from bridge.flow.complete import Complete, Completeness, Wait
-from bridge.flow.contents import content
-from bridge.flow.doubts import Doubt, doubts
 from bridge.flow.parts import Parts
+from bridge.flow.study import versions
+from bridge.flow.study.complete import Complete, Completeness, Wait
+from bridge.flow.study.contents import content
+from bridge.flow.study.doubts import Doubt, doubts
 from bridge.flow.verdicts import pause
 from bridge.log import event
 from bridge.rules import Choice, Explanation, Match, Outcome, Rule, Study, choose, job_id

@@ -12,8 +12,8 @@ from itertools import groupby
 
 from bridge.deliver.query import Silent, named
 from bridge.dicom.statuses import Outcome
-from bridge.flow.destinations import Away, address_of, line_down, line_up, tell
 from bridge.flow.parts import Parts
+from bridge.flow.stages.destinations import Away, address_of, line_down, line_up, tell
 from bridge.log import event
 from bridge.store.deliveries import UNNAMED
 from bridge.store.rows import Delivery, Job

@@ -26,10 +26,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from bridge.errors import BridgeError, ConfigError, TryLater, Unauthorized
-from bridge.flow import abort
-from bridge.flow.cloud import REMOTE
-from bridge.flow.engine_file import read_epoch, set_aside, write_epoch
+from bridge.flow.acts import abort
+from bridge.flow.keeping.engine_file import read_epoch, set_aside, write_epoch
 from bridge.flow.parts import Parts
+from bridge.flow.stages.cloud import REMOTE
 from bridge.flow.verdicts import pause
 from bridge.log import event
 from bridge.platforms.protocol import Newer, Platform

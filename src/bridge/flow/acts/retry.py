@@ -10,11 +10,11 @@ from typing import Any
 
 from bridge.dicom.statuses import STORED
 from bridge.errors import ConfigError
-from bridge.flow import abort
-from bridge.flow.asked import moved_on, not_so, the_job, waits_for_release
-from bridge.flow.cloud import REMOTE
+from bridge.flow.acts import abort
+from bridge.flow.acts.asked import moved_on, not_so, the_job, waits_for_release
 from bridge.flow.parts import Parts
-from bridge.flow.prepare import PARCEL_FILE
+from bridge.flow.stages.cloud import REMOTE
+from bridge.flow.stages.prepare import PARCEL_FILE
 from bridge.platforms.protocol import RemoteJob
 from bridge.store.acts import Turning
 from bridge.store.rows import Act, Job, JobState, Stage

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bridge.flow import heavy
 from bridge.flow.parts import Parts
+from bridge.flow.stages import heavy
 from bridge.volumes import Volume, content_of
 
 

@@ -18,8 +18,8 @@ from bridge.errors import BridgeError, Damaged, Held, Never, TryLater, Unauthori
 from bridge.export.parcel import Order, Parcel, Repeat, Step
 from bridge.flow.engine import in_thread
 from bridge.flow.parts import Parts
-from bridge.flow.prepare import PARCEL_FILE, SPEC_FILE
-from bridge.flow.shelf import OUTPUTS
+from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
+from bridge.flow.stages.shelf import OUTPUTS
 from bridge.flow.verdicts import GOING, STOP, UNAUTHORIZED, Answer, pause
 from bridge.log import event
 from bridge.platforms.optional import Breaks, Compares

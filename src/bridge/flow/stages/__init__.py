@@ -1,0 +1,1 @@
+"""What is done for one job, stage by stage: prepare, cloud, encode, deliver."""
