@@ -8,7 +8,7 @@ in six places, each for a measured reason:
 - checkpoints are JSON or nothing: pickles would carry patient values and run code;
 - the file is in write-ahead mode with `synchronous = FULL`;
 - one process only (`fence.lock`), because a second one would run the same steps at the same time;
-- waiting stages are restarted for ever, stages that can crash the process five times;
+- waiting stages are restarted for ever, stages that can crash the process `CRASHES` times;
 - queues are looked at each quarter of a second instead of each second.
 """
 
