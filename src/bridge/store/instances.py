@@ -18,7 +18,7 @@ from bridge.dicom.instance import Instance
 from bridge.store import own, versions
 from bridge.store.disk import Alarm, Room
 from bridge.store.files import InstanceFiles
-from bridge.store.studies import touch
+from bridge.store.studies import rests, touch
 from bridge.store.tables import Index, frames, headers, instances
 
 
@@ -100,14 +100,16 @@ class Instances:
         """Make an instance durable: when this returns, file and row survive a power cut.
 
         Bytes that are the newest of their SOP Instance UID already change nothing, nor does a result of a bridge; any
-        other instance moves the study's due time to `quiet_s` from now.
+        other instance moves the study's due time to `quiet_s` from now. A study that was set aside is opened by
+        identical bytes too.
 
         Raises OSError when it could not be made durable; then nothing is held of it.
         """
         digest = hashlib.sha256(transfer_syntax_uid.encode() + b"\0" + encoded).hexdigest()
         with self._index.read() as connection:
             newest = versions.last_arrived(connection, sop_instance_uid)
-        if newest is not None and newest.digest == digest and self._is_here(newest):
+            resting = newest is not None and rests(connection, newest.study_instance_uid)
+        if newest is not None and newest.digest == digest and self._is_here(newest) and not resting:
             return Arrived.OWN if newest.own else Arrived.IDENTICAL
         # The file first: a row without a file would be a lie, a file without a row is only litter.
         prefix = part10_prefix(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
@@ -158,6 +160,8 @@ class Instances:
             ).scalar_one()
             return self._insert(connection, offer, now, version=version, arrival=newest.arrival + 1), ""
         if held.number == newest.number and self._is_here(held):
+            if not held.own and rests(connection, held.study_instance_uid):
+                self._touch(connection, offer, held.study_instance_uid, now)
             return Arrived.OWN if held.own else Arrived.IDENTICAL, offer.file
         # Received now: retention counts its days anew.
         values = {"file": offer.file, "dropped_at": None, "received_at": now}

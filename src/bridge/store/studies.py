@@ -164,7 +164,7 @@ class Studies:
             )
 
     def set_aside(self, study: Study) -> None:
-        """Stop looking at a study until something new of it arrives."""
+        """Stop looking at a study until something of it arrives, new or once more."""
         with self._index.write() as connection:
             connection.execute(sa.update(studies).where(_as_seen(study)).values(state=SET_ASIDE))
 
@@ -172,6 +172,14 @@ class Studies:
 def _as_seen(study: Study) -> sa.ColumnElement[bool]:
     """Whether nothing of the study has arrived since it was read: each arrival moves its due time."""
     return sa.and_(studies.c.study_instance_uid == study.study_instance_uid, studies.c.due_at == study.due_at)
+
+
+def rests(connection: sa.Connection, study: str) -> bool:
+    """Whether a study is set aside: sending it once more is how a person asks for another look."""
+    state = connection.execute(
+        sa.select(studies.c.state).where(studies.c.study_instance_uid == study)
+    ).scalar()
+    return state == SET_ASIDE
 
 
 def touch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -178,12 +179,17 @@ def test_another_folder_machine_or_key_is_another_place(tmp_path: Path) -> None:
     assert here(moved, KEY, tmp_path / "absent") != here(moved, KEY, machine)
 
 
-@pytest.mark.parametrize("point", ["fence:begun", "fence:mid"])
-def test_kill_between_the_marks_is_no_reason_to_fence(bench: Bench, point: str) -> None:
-    bench.marked()
-    bench.dies_at = point
-    with pytest.raises(KeyboardInterrupt):
-        bench.start().renew()
+@pytest.mark.parametrize("points", list(product(("fence:begun", "fence:mid"), repeat=3)), ids="-".join)
+@pytest.mark.parametrize("is_new", [True, False])
+def test_kills_between_the_marks_are_no_reason_to_fence(
+    bench: Bench, points: tuple[str, ...], is_new: bool
+) -> None:
+    if not is_new:
+        bench.marked()
+    for point in points:
+        bench.dies_at = point
+        with pytest.raises(KeyboardInterrupt):
+            bench.start().settle()
     bench.dies_at = ""
     fencing = bench.start()
     assert not fencing.waits()

@@ -74,7 +74,10 @@ def test_trouble_with_one_study_keeps_no_other_from_its_turn(tmp_path: Path) -> 
     assert len(bench.jobs.all()) == 2
 
 
-def test_study_that_never_can_be_decided_is_set_aside_until_it_grows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [1, 4], ids=["the same once more", "more of it"])
+def test_study_that_never_can_be_decided_is_set_aside_until_it_is_sent_again(
+    tmp_path: Path, first: int
+) -> None:
     bench = Bench(tmp_path)
     bench.receive("1.2")
 
@@ -87,7 +90,7 @@ def test_study_that_never_can_be_decided_is_set_aside_until_it_grows(tmp_path: P
     assert bench.study().state == "set-aside"
     assert bench.alert_kinds() == ["study-set-aside"]
     bench.fail = None
-    bench.receive("1.2", first=4)
+    bench.receive("1.2", first=first)
     bench.pass_time(30.0)
     assert bench.study().state == "decided"
     assert bench.alert_kinds() == []

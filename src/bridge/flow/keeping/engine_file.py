@@ -38,9 +38,13 @@ def read_epoch(file: Path) -> str:
         return ""
     connection = sqlite3.connect(file, timeout=30)
     try:
-        row = connection.execute("SELECT epoch FROM bridge_epoch").fetchone()
+        table = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'bridge_epoch'").fetchone()
+        row = connection.execute("SELECT epoch FROM bridge_epoch").fetchone() if table else None
+    except sqlite3.OperationalError:
+        # Locked, or a disk that cannot be read: that says nothing of whose file it is.
+        raise
     except sqlite3.DatabaseError:
-        # No such table, or no database at all: either way it is not the file that was marked.
+        # No database at all, so it is not the file that was marked.
         return ""
     finally:
         connection.close()

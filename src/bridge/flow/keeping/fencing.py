@@ -169,7 +169,8 @@ class Fencing:
     def renew(self) -> None:
         """Mark both files anew: at each start, and so often that a copy of one is known as old."""
         epoch = secrets.token_hex(16)
-        self._parts.meta.put(epoch_next=epoch)
+        # The mark that the file has now is written down too: the last renewal may have died before its end.
+        self._parts.meta.put(epoch=read_epoch(self._engine_file), epoch_next=epoch)
         self._parts.passing("fence:begun")
         write_epoch(self._engine_file, epoch)
         self._parts.passing("fence:mid")

@@ -32,7 +32,7 @@ from bridge.volumes import Volume, candidates_of
 log = logging.getLogger("bridge.intake")
 
 MOST_ATTEMPTS = 20
-"""A study at which deciding failed so often, or died, is left alone until something new of it arrives."""
+"""A study at which deciding failed so often, or died, is left alone until something of it arrives."""
 
 NO_PATIENT_ID = "STU-007"
 """A doubt that matters where results go to an archive: a folder files nothing under a patient."""
@@ -81,7 +81,7 @@ class Intake:
         attempts = self._parts.studies.count_attempt(study)
         if attempts > MOST_ATTEMPTS:
             self._parts.studies.set_aside(study)
-            reason = f"deciding failed {attempts - 1} times; it rests until something new of it arrives"
+            reason = f"deciding failed {attempts - 1} times; it rests until something of it arrives"
             self._parts.alerts.begin("study-set-aside", study.name, reason)
             return
         try:
