@@ -8,6 +8,7 @@ import pytest
 
 from bridge.errors import Refused
 from bridge.flow.study.intake import MOST_ATTEMPTS
+from bridge.store.instances import Arrived
 from bridge.store.jobs import JobState
 from intake_bench import Bench
 
@@ -74,12 +75,12 @@ def test_trouble_with_one_study_keeps_no_other_from_its_turn(tmp_path: Path) -> 
     assert len(bench.jobs.all()) == 2
 
 
-@pytest.mark.parametrize("first", [0, 4], ids=["the same once more", "more of it"])
+@pytest.mark.parametrize("more", [False, True], ids=["the same once more", "more of it"])
 def test_study_that_never_can_be_decided_is_set_aside_until_it_is_sent_again(
-    tmp_path: Path, first: int
+    tmp_path: Path, more: bool
 ) -> None:
     bench = Bench(tmp_path)
-    bench.receive("1.2")
+    sent = bench.receive("1.2")
 
     def fail() -> None:
         raise Refused("PIX-001", "half a frame")
@@ -90,7 +91,10 @@ def test_study_that_never_can_be_decided_is_set_aside_until_it_is_sent_again(
     assert bench.study().state == "set-aside"
     assert bench.alert_kinds() == ["study-set-aside"]
     bench.fail = None
-    bench.receive("1.2", first=first)
+    if more:
+        bench.receive("1.2", first=4)
+    else:
+        assert [bench.keep(one) for one in sent] == [Arrived.IDENTICAL] * 4
     bench.pass_time(30.0)
     assert bench.study().state == "decided"
     assert bench.alert_kinds() == []
