@@ -26,8 +26,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from bridge.dicom.headers import read_file
-from bridge.dicom.instance import Instance
+from bridge.dicom.folder import read_folder
 from bridge.dicom.pixels import FileReader
 from bridge.export import format_named
 from bridge.flow.stages.children import Children
@@ -106,22 +105,7 @@ def made(folder: Path) -> Path:
 
 
 def volume_of(folder: Path) -> Volume:
-    instances = []
-    for number, file in enumerate(sorted(folder.iterdir()), start=1):
-        header, syntax = read_file(file)
-        instances.append(
-            Instance(
-                number=number,
-                sop_class_uid=header.uid("SOPClassUID"),
-                sop_instance_uid=header.uid("SOPInstanceUID"),
-                series_instance_uid=header.uid("SeriesInstanceUID"),
-                study_instance_uid=header.uid("StudyInstanceUID"),
-                transfer_syntax_uid=syntax,
-                file=file,
-                header=header.data_set,
-            )
-        )
-    (candidate,) = candidates_of(instances)
+    (candidate,) = candidates_of(read_folder(folder).instances)
     assert candidate.volume is not None, candidate.refusal
     return candidate.volume
 

@@ -105,6 +105,21 @@ def run(
 
 
 @app.command()
+def explain(
+    study: str = typer.Argument(help="A folder of DICOM files, a Study Instance UID, or a study's name."),
+    config: Path = CONFIG,
+    rules: Path | None = typer.Option(None, "--rules", help="Another rules.toml than the one in use."),
+    rule: str = typer.Option("", "--rule", help="One rule instead of all."),
+    show_values: bool = typer.Option(False, "--show-values", help="Show values that may identify a person."),
+    json: bool = JSON,
+) -> None:
+    """Say what every rule makes of a study, condition by condition. Nothing is sent and nothing is written."""
+    from bridge.cli.explain import explain
+
+    explain(config, study, rules=rules, rule=rule, show_values=show_values, as_json=json)
+
+
+@app.command()
 def health(config: Path = CONFIG) -> None:
     """Exit with 0 when the service lives, 1 when it does not. Reads one small file."""
     from bridge.cli.health import health

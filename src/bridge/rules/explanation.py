@@ -10,6 +10,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
+HIDDEN = "…"
+"""Stands for a value that may identify a person."""
+
+
 class Outcome(StrEnum):
     MATCH = "match"
     NO_MATCH = "no-match"
@@ -34,7 +38,7 @@ class Check:
     def masked(self) -> Check:
         if not self.private:
             return self
-        return replace(self, wanted="…", found=None if self.found is None else "…")
+        return replace(self, wanted=HIDDEN, found=None if self.found is None else HIDDEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

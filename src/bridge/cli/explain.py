@@ -1,0 +1,197 @@
+"""`bridge explain FOLDER|STUDY`: what every rule makes of a study, condition by condition. Nothing is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from rich.console import Console, RenderableType
+
+from bridge.cli.index import open_index
+from bridge.cli.words import console, plain, table
+from bridge.config import RulesFile, Site, load_rules, load_site
+from bridge.dicom.folder import read_folder
+from bridge.dicom.instance import Instance
+from bridge.errors import ConfigError, Refused
+from bridge.flow.keeping.fence import installation_key
+from bridge.flow.study.doubts import doubts
+from bridge.flow.study.versions import OTHER_IDENTITY
+from bridge.rules import Rule, choose, compile_rules
+from bridge.rules.explanation import HIDDEN, CandidateVerdict, Check, Explanation, Outcome
+from bridge.rules.facts import Study
+from bridge.store.instances import Instances
+from bridge.store.overview import Overview
+from bridge.store.own import looks_own
+from bridge.store.studies import Studies
+from bridge.store.studies import Study as StudyRow
+from bridge.store.tables import Index
+from bridge.volumes import candidates_of
+
+STYLE = {Outcome.MATCH: "green", Outcome.HELD: "yellow", Outcome.REFUSED: "yellow", Outcome.NO_MATCH: "dim"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A study, and why a person would be asked before anything of it is computed."""
+
+    study: Study
+    doubts: tuple[str, ...]
+    left_out: int = 0
+    """Files of a folder that could not be read as DICOM."""
+
+
+def explain(
+    config: Path, what: str, *, rules: Path | None, rule: str, show_values: bool, as_json: bool
+) -> None:
+    """Raises ConfigError (EXP-001, EXP-002) for a rule or a study that is not there, Refused (EXP-003) for a folder
+    without objects.
+    """
+    site = load_site(config)
+    file = load_rules(rules or site.rules_file)
+    compiled = _wanted(file, rule)
+    out = console()
+    for seen in _studies(site, what):
+        candidates = candidates_of(seen.study.instances)
+        told = [(one, choose(one, seen.study, candidates).explanation) for one in compiled]
+        if not show_values:
+            told = [(one, explanation.masked()) for one, explanation in told]
+        if as_json:
+            print(json.dumps(_as_json(seen, told), indent=1))
+        else:
+            _show(out, seen, told)
+
+
+def _wanted(file: RulesFile, rule: str) -> tuple[Rule, ...]:
+    compiled = compile_rules(file)
+    if rule and rule not in file.rules:
+        known = ", ".join(file.rules)
+        raise ConfigError("EXP-001", f"no rule {rule[:64]!r} in {file.file}", f"one of: {known}")
+    return tuple(one for one in compiled if not rule or one.name == rule)
+
+
+def _studies(site: Site, what: str) -> Iterator[Seen]:
+    """The studies of a folder, else the one of the index."""
+    today = datetime.now().astimezone().date()
+    folder = Path(what)
+    if folder.exists():
+        held = read_folder(
+            folder, lambda header: looks_own(header.uid("SOPInstanceUID"), header, site.uid_root)
+        )
+        if not held.instances:
+            raise Refused("EXP-003", f"no DICOM object in {folder}", "a folder of DICOM files (PS3.10)")
+        studies: dict[str, list[Instance]] = {}
+        for instance in held.instances:
+            studies.setdefault(instance.study_instance_uid, []).append(instance)
+        for uid, instances in sorted(studies.items()):
+            found = doubts(instances, elsewhere=(), sent_as_another=(), key=bytes(16))
+            yield Seen(
+                study=Study(study_instance_uid=uid, instances=tuple(instances), today=today),
+                doubts=tuple(f"{one.code}: {one.reason}" for one in found),
+                left_out=held.left_out,
+            )
+        return
+    index = open_index(site)
+    try:
+        row = _row(index, what)
+        store = Instances(index, site.data / "instances", key=installation_key(site.data))
+        uid = row.study_instance_uid
+        held_here = store.of_study(uid)
+        found = doubts(
+            held_here,
+            elsewhere=Studies(index).series_elsewhere(uid),
+            sent_as_another=Studies(index).changed(uid, OTHER_IDENTITY),
+            key=installation_key(site.data),
+        )
+        yield Seen(
+            study=Study(
+                study_instance_uid=uid,
+                instances=held_here,
+                today=today,
+                calling_ae_titles=store.calling_ae_titles(uid),
+            ),
+            doubts=tuple(
+                f"{one.code}: {one.reason}" for one in found if one.mark not in row.released.split()
+            ),
+        )
+    finally:
+        index.close()
+
+
+def _row(index: Index, what: str) -> StudyRow:
+    exact = Studies(index).study(what)
+    found = [exact] if exact else Overview(index).studies_named(what)
+    if len(found) != 1:
+        raise ConfigError(
+            "EXP-002",
+            f"{len(found) or 'no'} studies and no folder of that name",
+            "a folder, a Study Instance UID that has arrived, or a study's name as logs and `bridge status` show it",
+        )
+    return found[0]
+
+
+def _show(out: Console, seen: Seen, told: list[tuple[Rule, Explanation]]) -> None:
+    objects = len(seen.study.foreign)
+    series = len({instance.series_instance_uid for instance in seen.study.foreign})
+    more = f", {seen.left_out} other files left out" if seen.left_out else ""
+    own = len(seen.study.instances) - objects
+    more += f", {own} results of this bridge" if own else ""
+    out.print(f"[bold]study[/] of {objects} objects in {series} series{more}")
+    for sentence in seen.doubts:
+        out.print(f"[yellow]a person is asked first[/]  {plain(sentence)}")
+    for rule, explanation in told:
+        out.print()
+        style = STYLE[explanation.outcome]
+        out.print(
+            f"[bold]{rule.name}[/] ({rule.mode})  [{style}]{explanation.outcome}[/]: {plain(explanation.reason)}"
+        )
+        for part in _parts(explanation):
+            out.print(part)
+    if any(HIDDEN in (check.wanted, check.found) for _, one in told for check in _checks(one)):
+        out.print(f"\n{HIDDEN} may identify a person; --show-values shows it")
+
+
+def _checks(explanation: Explanation) -> Iterator[Check]:
+    yield from explanation.study
+    for one in explanation.inputs:
+        for candidate in one.candidates:
+            yield from candidate.checks
+
+
+def _parts(explanation: Explanation) -> Iterator[RenderableType]:
+    if explanation.study:
+        yield table(("  study", "", "", ""), [_line(check) for check in explanation.study])
+    for one in explanation.inputs:
+        rows: list[tuple[str, str, str, str]] = []
+        for candidate in one.candidates:
+            rows += _candidate(candidate)
+        yield table((f"  {one.input}", "wanted", "found", ""), rows)
+
+
+def _candidate(candidate: CandidateVerdict) -> Iterator[tuple[str, str, str, str]]:
+    style = "green" if candidate.chosen else "dim"
+    yield (f"  [{style}]{plain(candidate.label)}[/]", "", "", f"[{style}]{plain(candidate.reason)}[/]")
+    for check in candidate.checks:
+        name, wanted, found, verdict = _line(check)
+        yield f"  {name}", f"[dim]{wanted}[/]", f"[dim]{found}[/]", verdict
+
+
+def _line(check: Check) -> tuple[str, str, str, str]:
+    verdict = "[green]yes[/]" if check.ok else "[yellow]no[/]"
+    found = "absent" if check.found is None else plain(check.found)
+    return f"  {check.keyword}", plain(check.wanted), found, verdict
+
+
+def _as_json(seen: Seen, told: list[tuple[Rule, Explanation]]) -> dict[str, Any]:
+    adapter = TypeAdapter(Explanation)
+    return {
+        "objects": len(seen.study.foreign),
+        "doubts": list(seen.doubts),
+        "rules": [
+            {"mode": rule.mode, **adapter.dump_python(explanation, mode="json")} for rule, explanation in told
+        ],
+    }

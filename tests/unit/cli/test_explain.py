@@ -1,0 +1,149 @@
+"""`bridge explain`: what each rule makes of a folder or of a study that has arrived."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from tests.unit.cli.site_bench import Bench
+
+from bridge.dicom.headers import read_body, read_header
+from bridge.errors import BridgeError
+from bridge.sandbox.phantom.study import make_study, write_study
+from bridge.store.instances import Instances
+from bridge.store.studies import Studies
+
+RULES = """\
+[rules.thin]
+mode = "live"
+platform = "gc"
+algorithm = "lungs-and-airways"
+destinations = ["pacs"]
+
+[rules.thin.inputs.ct-image]
+volume = { Modality = "CT", spacing_mm = { max = 40.0 } }
+
+[rules.one-person]
+mode = "off"
+platform = "gc"
+algorithm = "lungs-and-airways"
+destinations = ["pacs"]
+study = { PatientName = { regex = "^Nobody" } }
+
+[rules.one-person.inputs.ct-image]
+volume = { Modality = "CT" }
+"""
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantom")
+    write_study(make_study(when=datetime(2026, 3, 1, 8, 30), scale=0.05), folder)  # noqa: DTZ001
+    return folder
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path)
+    (tmp_path / "rules.toml").write_text(RULES)
+    return made
+
+
+def received(bench: Bench, folder: Path) -> str:
+    """Keep the objects of a folder as the receiver does; returns the Study Instance UID."""
+    store = Instances(bench.index, bench.site.data / "instances", key=bytes(32))
+    (bench.site.data / "secret.key").write_bytes(bytes(32))
+    (bench.site.data / "secret.key").chmod(0o600)
+    for file in sorted(folder.iterdir()):
+        body, syntax = read_body(file)
+        header = read_header(body, syntax)
+        store.keep(
+            encoded=body,
+            header=header,
+            sop_class_uid=header.uid("SOPClassUID"),
+            sop_instance_uid=header.uid("SOPInstanceUID"),
+            transfer_syntax_uid=syntax,
+            calling_ae_title="CT1",
+            source="ct",
+            quiet_s=30.0,
+        )
+    return header.uid("StudyInstanceUID")
+
+
+def name_of(bench: Bench, uid: str) -> str:
+    study = Studies(bench.index).study(uid)
+    assert study is not None
+    return study.name
+
+
+def test_folder_and_arrived_study_are_explained_alike(bench: Bench, phantom: Path) -> None:
+    uid = received(bench, phantom)
+    name = name_of(bench, uid)
+    folder, by_uid, by_name = (bench.json("explain", what) for what in (str(phantom), uid, name[:8]))
+    assert folder == by_uid == by_name
+    thin, one_person = folder["rules"]
+    assert (thin["mode"], thin["outcome"]) == ("live", "match")
+    assert (one_person["mode"], one_person["outcome"]) == ("off", "no-match")
+    [wish] = thin["inputs"]
+    reasons = [candidate["reason"] for candidate in wish["candidates"]]
+    assert reasons == [
+        "a localizer",
+        "every condition holds",
+        "spacing_mm 100.0 is above 40.0",
+        "secondary capture, not a volume",
+    ]
+    thick = wish["candidates"][2]["checks"]
+    assert [(check["keyword"], check["wanted"], check["ok"]) for check in thick] == [
+        ("Modality", '"CT"', True),
+        ("spacing_mm", "at most 40.0", False),
+    ]
+
+
+def test_values_that_may_identify_are_shown_only_when_asked_for(bench: Bench, phantom: Path) -> None:
+    code, told = bench.run("explain", str(phantom))
+    assert code == 0
+    assert "Nobody" not in told
+    assert "Phantom" not in told
+    assert told.endswith("--show-values shows it\n")
+    code, told = bench.run("explain", str(phantom), "--show-values")
+    assert "text with /^Nobody/" in told
+    assert "--show-values" not in told
+
+
+def test_one_rule_of_another_file(bench: Bench, phantom: Path) -> None:
+    other = bench.folder / "new.toml"
+    other.write_text(RULES.replace("max = 40.0", "max = 0.1"))
+    told = bench.json("explain", str(phantom), "--rules", str(other), "--rule", "thin")
+    assert [(one["rule"], one["outcome"]) for one in told["rules"]] == [("thin", "no-match")]
+
+
+def test_doubts_about_the_patient_are_told(bench: Bench, phantom: Path, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed"
+    write_study(make_study(when=datetime(2026, 3, 1, 8, 30), scale=0.05), mixed)  # noqa: DTZ001
+    file = next(mixed.iterdir())
+    one = dcmread(file)
+    one.PatientID = "another"
+    one.save_as(file)
+    told = bench.json("explain", str(mixed))
+    assert told["doubts"][0].startswith("STU-001: the study has 2 different Patient IDs")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("explain", "no-such-study"), "EXP-002"),
+        (("explain", "."), "EXP-003"),
+        (("explain", ".", "--rule", "lung"), "EXP-001"),
+    ],
+)
+def test_what_is_not_there_is_said(
+    bench: Bench, arguments: tuple[str, ...], code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    with pytest.raises(BridgeError) as told:
+        bench.run(*arguments)
+    assert told.value.code == code
