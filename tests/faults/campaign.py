@@ -67,7 +67,11 @@ STAGES = (
 
 DIES_WITHIN_S = 30.0
 LONGEST_LIFE_S = 2.0
-"""Random kills fall within this time of the start; a whole study takes a little longer, so it sees several lives."""
+"""Random kills fall within this time of the start; a whole study takes a little longer, so it sees several lives.
+
+On a busy machine it is as long as two starts: lives in which nothing can end are a crash loop, and stages that are
+interrupted too often are rightly set aside.
+"""
 LIVES = 3
 """Random lives for each new study: two or three studies are under way at once."""
 
@@ -128,9 +132,10 @@ def at_random(world: World, kills: int, chance: random.Random) -> None:
     for number in range(kills):
         if number % LIVES == 0:
             left += world.new_study()
+        before = time.monotonic()
         world.start()
         begun = time.monotonic()
-        life_s = chance.uniform(0.0, LONGEST_LIFE_S)
+        life_s = chance.uniform(0.0, max(LONGEST_LIFE_S, 2 * (begun - before)))
         while left and time.monotonic() - begun < life_s:
             left = world.send(left)
         time.sleep(max(life_s - (time.monotonic() - begun), 0))
