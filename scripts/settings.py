@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from bridge.config import results, rules, site
-from bridge.config.vocabulary import FACTS, OPERATORS, PREFERENCES, Scope
+from bridge.config import results, rules, site, volumes
+from bridge.config.facts import FACTS, Scope
+from bridge.config.vocabulary import COMBINATIONS, OPERATORS, PREFERENCES, REPAIRS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 BEGIN, END = "<!-- reference: written by scripts/settings.py -->", "<!-- end of reference -->"
@@ -26,6 +27,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("site.toml: [accounts.NAME]", site.AccountSettings),
     ("site.toml: [engine]", site.EngineSettings),
     ("site.toml: [retention]", site.RetentionSettings),
+    ("site.toml: [volumes]", volumes.VolumeSettings),
     ("rules.toml: [rules.NAME]", rules.RuleModel),
     ("rules.toml: [rules.NAME.inputs.SOCKET]", rules.InputModel),
     ("rules.toml: [rules.NAME.results]", results.ResultsModel),
@@ -42,15 +44,17 @@ def reference() -> str:
     parts = []
     for title, model in SECTIONS:
         parts.append(f"### {title}\n\n| key | default | what |\n|---|---|---|")
-        helps = _helps(model)
+        told = helps(model)
         for name, field in model.model_fields.items():
-            parts.append(f"| `{name}` | {_default(field)} | {helps.get(name, '')} |")
+            parts.append(f"| `{name}` | {_default(field)} | {told.get(name, '')} |")
         parts.append("")
     for title, table in (
         ("Operators of a condition", OPERATORS.values()),
+        ("Conditions put together", COMBINATIONS.values()),
         ("Facts of a volume", _facts(Scope.VOLUME)),
         ("Facts of a study", _facts(Scope.STUDY)),
         ("Preferences", PREFERENCES.values()),
+        ("Repairs", REPAIRS.values()),
     ):
         parts.append(f"### {title}\n\n| name | what |\n|---|---|")
         for row in table:
@@ -75,7 +79,7 @@ def _default(field: Any) -> str:
     return f"`{list(value) if isinstance(value, tuple) else value}`"
 
 
-def _helps(model: type[BaseModel]) -> dict[str, str]:
+def helps(model: type[BaseModel]) -> dict[str, str]:
     """The docstring below each field, inherited ones too."""
     found = {}
     for one in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):

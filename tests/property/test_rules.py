@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from bridge.rules import Choice, Explanation, Outcome, Rule, choose, job_id
 from bridge.volumes.volume import Candidate
-from made_studies import refused, rules, study, volume
+from made_studies import refused, rule, rules, study, volume
 
 RULES = """
 [rules.thin]
@@ -38,6 +38,19 @@ prefer = ["newest", "lowest-series-number"]
 [rules.pair.inputs.other]
 volume = { Modality = ["PT", "CT"], ConvolutionKernel = { not = "L" } }
 prefer = ["thickest"]
+
+[rules.compound]
+mode = "live"
+platform = "gc"
+algorithm = "c"
+destinations = ["pacs"]
+study = { any = [{ any_instance = { Modality = "CT", ConvolutionKernel = "B" } }, { not = { Modality = "PT" } }] }
+[rules.compound.inputs.ct]
+prefer = ["newest", "thinnest"]
+[rules.compound.inputs.ct.volume]
+any = [{ Modality = "CT", ConvolutionKernel = "L" }, { not = { SeriesNumber = { min = 2 } } }]
+StudyDate = { within_days = 30 }
+every_instance = { ImageType = "AXIAL" }
 """
 
 
@@ -128,6 +141,52 @@ def test_every_explanation_survives_json_and_masking_keeps_its_verdicts(
         assert (masked.outcome, masked.reason) == (told.outcome, told.reason)
 
 
+LEAVES = st.sampled_from(
+    [
+        'Modality = "CT"',
+        'Modality = { not = "PT" }',
+        'ConvolutionKernel = "L"',
+        "ConvolutionKernel = { present = false }",
+        "SeriesNumber = { max = 2 }",
+        "spacing_mm = { max = 1 }",
+        'any_instance = { ConvolutionKernel = "B" }',
+    ]
+)
+TABLES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda two: f"any = [{{ {two[0]} }}, {{ {two[1]} }}]"),
+        st.tuples(inner, inner).map(lambda two: f"all = [{{ {two[0]} }}, {{ {two[1]} }}]"),
+        inner.map(lambda one: f"not = {{ {one} }}"),
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(first=TABLES, second=TABLES, made=candidates())
+def test_the_laws_of_all_any_and_not_hold_for_what_is_unknown_too(
+    tmp_path_factory: pytest.TempPathFactory, first: str, second: str, made: list[Candidate]
+) -> None:
+    """De Morgan, double negation, and that a condition and its opposite never hold both."""
+    folder = tmp_path_factory.mktemp("laws")
+
+    def fitting(conditions: str) -> set[str]:
+        told = choose(rule(folder, f"{{ {conditions} }}"), study(*made), made).explanation.inputs[0]
+        return {
+            verdict.series_instance_uid + verdict.label
+            for verdict in told.candidates
+            if verdict.checks and all(check.ok for check in verdict.checks)
+        }
+
+    either = f"any = [{{ {first} }}, {{ {second} }}]"
+    neither = f"all = [{{ not = {{ {first} }} }}, {{ not = {{ {second} }} }}]"
+    assert fitting(f"not = {{ {either} }}") == fitting(neither)
+    assert fitting(f"not = {{ not = {{ {first} }} }}") == fitting(f"all = [{{ {first} }}]")
+    assert fitting(either) == fitting(f"any = [{{ {second} }}, {{ {first} }}]")
+    assert not fitting(f"all = [{{ {first} }}]") & fitting(f"not = {{ {first} }}")
+
+
 texts = st.text(max_size=6)
 
 
@@ -154,6 +213,6 @@ def test_two_jobs_share_an_id_only_when_they_are_the_same_work(first: Any, secon
 
 
 def test_rules_do_not_read_the_folder_they_came_from(tmp_path: Path) -> None:
-    (one, _) = rules(tmp_path, RULES)
+    (one, *_) = rules(tmp_path, RULES)
     (tmp_path / "rules.toml").unlink()
     assert choose(one, study(volume(1)), [volume(1)]).explanation.outcome is Outcome.MATCH

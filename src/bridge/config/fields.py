@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -39,6 +40,13 @@ def _name(value: str) -> str:
             "letters, digits, - and _, at most 64, beginning with a letter or digit",
         )
     return value
+
+
+def _day(value: str) -> str:
+    try:
+        return date.fromisoformat(value).isoformat() if value else value
+    except ValueError:
+        raise bad(describe(value), 'year, month and day in quotes, such as "2027-01-31"') from None
 
 
 def _uid_root(value: str) -> str:
@@ -114,6 +122,7 @@ def _is_loopback(host: str) -> bool:
 
 
 Text = Annotated[str, Field(min_length=1)]
+Day = Annotated[str, AfterValidator(_day)]
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Name = Annotated[str, AfterValidator(_name)]
 Host = Annotated[str, AfterValidator(_host)]

@@ -39,6 +39,8 @@ class Document:
     file: Path
     data: dict[str, Any]
     places: Mapping[Key, Place] = field(repr=False)
+    inherits: Mapping[Key, Key] = field(default_factory=dict, repr=False)
+    """By key that is not written in its place, the one that its value comes from."""
 
     def place_of(self, key: Key) -> Place:
         """Where `key` is written; for a key that is not, the nearest table around it."""
@@ -46,10 +48,20 @@ class Document:
             key = key[:-1]
         return self.places.get(key, Place(line=1, column=1))
 
+    def origin(self, key: Key) -> Key:
+        """Where the value of `key` comes from: another key, when it is inherited."""
+        for length in range(len(key), 0, -1):
+            if (source := self.inherits.get(key[:length])) is not None:
+                return (*source, *key[length:])
+        return key
+
     def error(self, code: str, key: Key, found: str, expected: str = "", remedy: str = "") -> ConfigError:
-        """A problem of this file at the place of `key`."""
-        line = self.place_of(key).line
-        return ConfigError(code, found, expected, remedy, file=str(self.file), line=line, key=written(key))
+        """A problem of this file at the place where `key` comes from."""
+        key = self.origin(key)
+        place, file = self.place_of(key), str(self.file)
+        return ConfigError(
+            code, found, expected, remedy, file=file, line=place.line, column=place.column, key=written(key)
+        )
 
 
 def read_document(file: Path) -> Document:
@@ -81,8 +93,14 @@ def read_document(file: Path) -> Document:
 
 
 def raise_first(problems: Iterable[ConfigError]) -> None:
-    """Raise the problem that stands first in the file, with the `others` behind it; return when there is none."""
-    ordered = sorted(problems, key=lambda problem: (problem.line, problem.key, problem.found))
+    """Raise the problem that stands first in the file, with the `others` behind it; return when there is none.
+
+    What several rules inherit is said once.
+    """
+    different = {str(problem): problem for problem in problems}
+    ordered = sorted(
+        different.values(), key=lambda problem: (problem.line, problem.column, problem.key, problem.found)
+    )
     if ordered:
         ordered[0].others = tuple(ordered[1:])
         raise ordered[0]
@@ -125,6 +143,7 @@ _REMEDIES = {
     "Unescaped '\\'": "Double the backslash, or use single quotes: 'text'",
     "Unterminated string": "Close the text with the quotation marks that opened it",
     "Expected '='": "Each line is key = value",
+    "Invalid initial character for a key part": "A table in { } stands on one line, with no comma at its end",
     "Invalid statement": "Each line is key = value, [table] or a # comment",
 }
 """What to do, by the beginning of what `tomllib` says."""
@@ -132,23 +151,29 @@ _REMEDIES = {
 
 def _syntax_error(file: Path, said: str, root: Node) -> ConfigError:
     message, _, where = said.rpartition(" (at ")
-    numbered = re.match(r"line (\d+)", where)
+    numbered = re.match(r"line (\d+), column (\d+)", where)
     # Where the parser gave up on a bracket that was never closed is of less use than the bracket.
-    line = int(numbered[1]) if numbered and not message.startswith("Unclosed") else _first_damage(root)
+    useful = numbered if not message.startswith("Unclosed") else None
+    place = Place(line=int(useful[1]), column=int(useful[2])) if useful else _first_damage(root)
     remedy = next((text for start, text in _REMEDIES.items() if message.startswith(start)), "")
     # tomllib names tables as Python tuples.
     message = re.sub(r"\('(.*)',?\)", lambda names: f"[{names[1]}]".replace("', '", "."), message)
     found = message[:1].lower() + message[1:]
-    return ConfigError("CFG-002", f"not valid TOML: {found}", "", remedy, file=str(file), line=line)
+    found = f"not valid TOML: {found}"
+    return ConfigError("CFG-002", found, "", remedy, file=str(file), line=place.line, column=place.column)
 
 
-def _first_damage(node: Node) -> int:
+def _first_damage(node: Node) -> Place:
     for child in node.children:
         if child.is_error or child.is_missing:
-            return child.start_point[0] + 1
+            return _place_of(child.start_point)
         if child.has_error:
             return _first_damage(child)
-    return node.end_point[0] + 1
+    return _place_of(node.end_point)
+
+
+def _place_of(point: tuple[int, int]) -> Place:
+    return Place(line=point[0] + 1, column=point[1] + 1)
 
 
 def _tree(text: str) -> Node:

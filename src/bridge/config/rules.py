@@ -6,30 +6,43 @@ whether a keyword exists, is for `bridge.rules.compile_rules`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, Strict
+from pydantic import AfterValidator, Field, JsonValue, Strict, create_model
+from pydantic.fields import FieldInfo
 
 from bridge.config.conditions import conditions_of
+from bridge.config.defaults import with_defaults
 from bridge.config.fields import Name, Text
+from bridge.config.fixed_files import with_digests
 from bridge.config.load import Document, Key, did_you_mean, nearest, raise_first, read_document
 from bridge.config.results import ResultsModel
 from bridge.config.site import Site
 from bridge.config.validate import Section, bad, validate
-from bridge.config.vocabulary import PREFERENCES
+from bridge.config.vocabulary import PREFERENCES, REPAIRS
 from bridge.errors import ConfigError
 
 
-def _preferences(value: tuple[str, ...]) -> tuple[str, ...]:
+def _known(what: str, value: tuple[str, ...], words: Collection[str]) -> None:
     for name in value:
-        if name not in PREFERENCES:
-            words = ", ".join(f'"{one}"' for one in PREFERENCES)
-            raise bad(f'the preference "{name[:40]}"', words, did_you_mean(name, PREFERENCES))
+        if name not in words:
+            expected = ", ".join(f'"{one}"' for one in words)
+            raise bad(f'the {what} "{name[:40]}"', expected, did_you_mean(name, words))
         if value.count(name) > 1:
-            raise bad(f'the preference "{name}" twice', "each once")
+            raise bad(f'the {what} "{name}" twice', "each once")
+
+
+def _repairs(value: tuple[str, ...]) -> tuple[str, ...]:
+    _known("repair", value, REPAIRS)
+    return value
+
+
+def _preferences(value: tuple[str, ...]) -> tuple[str, ...]:
+    _known("preference", value, PREFERENCES)
     if {"thinnest", "thickest"} <= set(value):
         raise bad("thinnest and thickest", "one of the two", "The second of them would never decide")
     return value
@@ -46,6 +59,8 @@ class InputModel(Section):
     """Conditions on the volume, by keyword or fact."""
     prefer: Annotated[tuple[str, ...], Strict(False), AfterValidator(_preferences)] = ()
     """For ties, in this order."""
+    repair: Annotated[tuple[str, ...], Strict(False), AfterValidator(_repairs)] = ()
+    """Irregularities that may be mended; what was done stands in the job, the segmentation and the report."""
 
 
 class RuleModel(Section):
@@ -65,12 +80,14 @@ class RuleModel(Section):
     """Where results go: names of site.toml."""
     study: Conditions = Field(default_factory=dict)
     """Conditions on the study, by keyword or fact."""
-    inputs: dict[Text, InputModel] = Field(min_length=1)
-    """One table for each socket."""
+    inputs: dict[Text, InputModel] = Field(default_factory=dict)
+    """One table for each socket that a volume goes into. A rule without one names its study by StudyInstanceUID."""
     values: dict[Text, JsonValue] = Field(default_factory=dict)
-    """Fixed inputs, by socket."""
+    """Fixed inputs, by socket: a value, `{ file = "path" }`, or what is at the platform already."""
     results: ResultsModel = Field(default_factory=ResultsModel)
     """What is made of the answer."""
+    cost_per_job: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """What one job costs, in what the site counts: credits, euros. `bridge replay` adds it up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,25 +97,51 @@ class RulesFile:
     file: Path
     rules: Mapping[str, RuleModel]
     document: Document = field(repr=False)
+    inherited: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By rule, the keys that it takes from `[defaults]`: `study.age_days`."""
+
+
+def _default(field: FieldInfo) -> FieldInfo:
+    optional = copy(field)
+    optional.default, optional.default_factory = None, None
+    return optional
+
+
+DEFAULTED = {name: one for name, one in RuleModel.model_fields.items() if name != "inputs"}
+DefaultsModel: type[Section] = create_model(  # type: ignore[call-overload]  # names that only run time knows
+    "DefaultsModel",
+    __base__=Section,
+    __doc__="`[defaults]`: any key of a rule but `inputs`, for all rules that do not have it.",
+    **{name: (one.annotation, _default(one)) for name, one in DEFAULTED.items()},
+)
 
 
 class _RulesFile(Section):
+    defaults: DefaultsModel = Field(default_factory=DefaultsModel)  # type: ignore[valid-type]
+    """What a rule does not say itself."""
     rules: dict[Name, RuleModel] = Field(min_length=1)
 
 
 def load_rules(path: Path) -> RulesFile:
     """Read rules.toml.
 
-    Raises ConfigError: CFG-001 to CFG-009, the first problem of the file with the `others` behind it.
+    Raises ConfigError: CFG-001 to CFG-009, CFG-012, CFG-013, the first problem of the file with the `others` behind it.
     """
-    document = read_document(path)
-    file, problems = validate(_RulesFile, document, document.data)
+    document, data, inherited = with_defaults(read_document(path))
+    file, problems = validate(_RulesFile, document, data)
     problems += _all_conditions(document)
+    rules: dict[str, RuleModel] = {}
     if file is not None:
         problems += _sockets_twice(document, file.rules)
+        problems += _without_volume(document, file.rules)
+        for name, rule in file.rules.items():
+            values = with_digests(document, name, rule.values)
+            if isinstance(values, ConfigError):
+                problems.append(values)
+            else:
+                rules[name] = rule.model_copy(update={"values": values})
     raise_first(problems)
-    assert file is not None
-    return RulesFile(file=path, rules=file.rules, document=document)
+    return RulesFile(file=path, rules=rules, document=document, inherited=inherited)
 
 
 def check_rules(rules: RulesFile, site: Site) -> list[ConfigError]:
@@ -131,7 +174,29 @@ def _sockets_twice(document: Document, rules: Mapping[str, RuleModel]) -> Iterat
             )
 
 
+def _without_volume(document: Document, rules: Mapping[str, RuleModel]) -> Iterator[ConfigError]:
+    """A rule without a volume gives every study the same answer: whose it is, only the rule can say."""
+    for name, rule in rules.items():
+        if rule.inputs:
+            continue
+        if not rule.values:
+            yield document.error(
+                "CFG-013", ("rules", name), "no input", "a volume or a fixed value for a socket"
+            )
+        elif not isinstance(rule.study.get("StudyInstanceUID"), str):
+            yield document.error(
+                "CFG-013",
+                ("rules", name, "study"),
+                "a rule without a volume that may fit several studies",
+                'study = { StudyInstanceUID = "…" }, the one study that its results belong to',
+                "Its inputs are the same for every study, so its results would be filed under each person",
+            )
+
+
 def _all_conditions(document: Document) -> Iterator[ConfigError]:
+    defaults = document.data.get("defaults")
+    if isinstance(defaults, dict):
+        yield from conditions_of(document, ("defaults", "study"), defaults.get("study"))
     for name, rule in _tables(document.data.get("rules")):
         yield from conditions_of(document, ("rules", name, "study"), rule.get("study"))
         for socket, given in _tables(rule.get("inputs")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue
 
 from bridge.config.fields import (
     AETitle,
+    Day,
     FilePath,
     Host,
     Name,
@@ -24,6 +25,7 @@ from bridge.config.fields import (
 )
 from bridge.config.load import Document, did_you_mean, raise_first, read_document
 from bridge.config.validate import Section, validate
+from bridge.config.volumes import VolumeSettings
 from bridge.errors import ConfigError
 
 
@@ -127,6 +129,8 @@ class DestinationSettings(Section):
     """Pauses before it is asked; after the last one what it does not name is sent again."""
     segmentation: Literal["binary", "labelmap"] = "binary"
     """Masks as Segmentation, or as Label Map Segmentation where that is taken and shown."""
+    mended: Literal["images", "corrected"] = "images"
+    """Masks of a series that a rule has mended: on its images as they came, or on the corrected grid."""
     empty_frames: bool = False
     """A frame of each segment on every slice, also where nothing is marked: larger, for viewers that want it."""
     series_number_base: int = Field(default=9000, ge=1, le=2**31 - 1000)
@@ -142,6 +146,8 @@ class AccountSettings(Section):
     """Address of its API; https, but for this machine."""
     token_file: FilePath = Field(examples=['"secrets/token"'])
     """Holds nothing but the token, mode 0600; read each time it is used."""
+    token_ends: Day = Field(default="", examples=['"2027-01-31"'])
+    """The last day of the token, which no platform tells; `bridge check` counts the days that are left."""
     ca: FilePath | None = None
     """PEM file that is trusted instead of the public authorities."""
     proxy: ProxyUrl | None = None
@@ -206,6 +212,7 @@ class Site:
     accounts: Mapping[str, AccountSettings]
     engine: EngineSettings
     retention: RetentionSettings
+    volumes: VolumeSettings = field(default_factory=VolumeSettings)
 
 
 class _SiteFile(Section):
@@ -216,6 +223,7 @@ class _SiteFile(Section):
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    volumes: VolumeSettings = Field(default_factory=VolumeSettings)
 
 
 def load_site(path: Path) -> Site:
@@ -245,6 +253,7 @@ def load_site(path: Path) -> Site:
         accounts=file.accounts,
         engine=file.engine,
         retention=file.retention,
+        volumes=file.volumes,
     )
 
 

@@ -43,13 +43,15 @@ def validate(
             key = _key(one)
             match one["type"]:
                 case "extra_forbidden":
-                    return key in secrets
+                    return key in secrets or key not in document.places
                 case "missing":
                     return key in meant
                 case _:
                     return key not in document.places
 
-        return None, problems + [_sentence(model, document, one) for one in details if not is_echo(one)]
+        # What is not taken over must never pass in silence, even if all that is wrong with it looks like an echo.
+        told = [one for one in details if not is_echo(one)] or ([] if problems else details)
+        return None, problems + [_sentence(model, document, one) for one in told]
 
 
 def bad(found: str, expected: str, remedy: str = "") -> PydanticCustomError:
@@ -156,6 +158,7 @@ def _noun(value: object) -> str:
 
 def _missing(model: type[BaseModel], document: Document, key: Key) -> ConfigError:
     field = _field(model, key)
+    key = document.origin(key)
     table = f"under [{written(key[:-1])}]" if key[:-1] else "at the top of the file"
     if field.examples:
         remedy = f"Write {written(key[-1:])} = {field.examples[0]} {table}"

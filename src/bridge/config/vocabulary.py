@@ -1,7 +1,7 @@
-"""The words of rules.toml as data: operators, computed facts, preferences.
+"""The words of rules.toml as data: operators, combinations of conditions, units, preferences.
 
-Parsing, docs and `explain` read these tables; `bridge.rules` implements them, and a test compares the two. Any other
-word of a condition is a DICOM keyword (PS3.6).
+Parsing, docs, the schema and `explain` read these tables and those of `facts`; `bridge.rules` implements them, and a
+test compares the two. Any other word of a condition is a DICOM keyword (PS3.6), or a path of them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ class Kind(StrEnum):
 
     NUMBER = "number"
     TEXT = "text"
+    DATE = "date"
+    SEQUENCE = "sequence"
 
 
 class Operand(StrEnum):
@@ -26,13 +28,8 @@ class Operand(StrEnum):
     NUMBER = "a number"
     BOOLEAN = "true or false"
     CONDITION = "a condition"
-
-
-class Scope(StrEnum):
-    """Where a fact may be asked for."""
-
-    STUDY = "study"
-    VOLUME = "volume"
+    TABLE = "a table of conditions"
+    TABLES = "a list of tables of conditions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +41,22 @@ class Operator:
     help: str
     bare: bool = False
     """Written without a name: the value alone is the condition."""
+    unit: str = ""
+    """Of the number behind it, where that is not the one of what is asked."""
+    also: tuple[str, ...] = ()
+    """Words that people try first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class Combination:
+    """A word that stands where a keyword could, and puts whole conditions together."""
+
     name: str
-    scope: Scope
-    kind: Kind
-    unit: str
+    operand: Operand
+    example: str
     help: str
+    of_instances: bool = False
+    """It asks each object of its own; so nothing of the kind can stand inside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +65,17 @@ class Preference:
     help: str
 
 
-_BOTH = frozenset(Kind)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    name: str
+    help: str
+
+
+_ANY = frozenset(Kind)
 _NUMBER = frozenset({Kind.NUMBER})
-_TEXT = frozenset({Kind.TEXT})
+_DATE = frozenset({Kind.DATE})
+_TEXT = frozenset({Kind.TEXT, Kind.DATE})
+_VALUE = _NUMBER | _TEXT
 
 OPERATORS = {
     operator.name: operator
@@ -72,16 +84,18 @@ OPERATORS = {
             name="equal",
             operand=Operand.VALUE,
             example='Modality = "CT"',
-            kinds=_BOTH,
+            kinds=_VALUE,
             bare=True,
+            also=("equal", "equals", "eq", "is", "value", "==", "="),
             help="Equal. A number compares as a number, text letter by letter without padding.",
         ),
         Operator(
             name="one-of",
             operand=Operand.VALUES,
             example='ConvolutionKernel = ["L", "B70f"]',
-            kinds=_BOTH,
+            kinds=_VALUE,
             bare=True,
+            also=("one-of", "one_of", "oneof", "in", "any", "any_of", "values"),
             help="Equal to one of the values of the list.",
         ),
         Operator(
@@ -89,6 +103,7 @@ OPERATORS = {
             operand=Operand.TEXT,
             example='SeriesDescription = { regex = "(?i)thin" }',
             kinds=_TEXT,
+            also=("matches", "match", "pattern", "like", "regexp"),
             help="The regular expression is found somewhere in the text; ^ and $ tie it to the ends.",
         ),
         Operator(
@@ -96,6 +111,7 @@ OPERATORS = {
             operand=Operand.NUMBER,
             example="length_mm = { min = 200 }",
             kinds=_NUMBER,
+            also=("gt", "ge", "gte", "from", "at_least", "above", ">", ">="),
             help="At least this number; with max, a range.",
         ),
         Operator(
@@ -103,6 +119,7 @@ OPERATORS = {
             operand=Operand.NUMBER,
             example="spacing_mm = { max = 2.0 }",
             kinds=_NUMBER,
+            also=("lt", "le", "lte", "to", "at_most", "below", "<", "<="),
             help="At most this number.",
         ),
         Operator(
@@ -110,154 +127,103 @@ OPERATORS = {
             operand=Operand.TEXT,
             example='ImageType = { contains = "PRIMARY" }',
             kinds=_TEXT,
+            also=("includes", "has", "substring"),
             help="The text holds this text.",
         ),
         Operator(
             name="present",
             operand=Operand.BOOLEAN,
             example="ContrastBolusAgent = { present = false }",
-            kinds=_BOTH,
+            kinds=_ANY,
+            also=("exists", "absent", "missing", "empty"),
             help="true: there is a value; false: the attribute is absent or empty.",
         ),
         Operator(
             name="not",
             operand=Operand.CONDITION,
             example='PatientPosition = { not = "FFS" }',
-            kinds=_BOTH,
+            kinds=_ANY,
+            also=("ne", "is_not", "not_equal", "except", "!=", "<>"),
             help="There is a value, and the condition does not hold for it.",
+        ),
+        Operator(
+            name="within_days",
+            operand=Operand.NUMBER,
+            example="StudyDate = { within_days = 30 }",
+            kinds=_DATE,
+            unit="days",
+            also=("within", "newer_than_days", "newer_than", "younger_than_days", "max_days", "last_days"),
+            help="The date is at most so many days ago. A date of tomorrow counts as today, a later one never fits.",
+        ),
+        Operator(
+            name="older_than_days",
+            operand=Operand.NUMBER,
+            example="StudyDate = { older_than_days = 365 }",
+            kinds=_DATE,
+            unit="days",
+            also=("older_than", "older", "before_days", "min_days"),
+            help="The date is more than so many days ago; with within_days, a span.",
+        ),
+        Operator(
+            name="any_item",
+            operand=Operand.TABLE,
+            example='ProcedureCodeSequence = { any_item = { CodeValue = "24627-2", CodingSchemeDesignator = "LN" } }',
+            kinds=frozenset({Kind.SEQUENCE}),
+            also=("item", "items", "any_items", "some_item", "any_instance"),
+            help="One item of the sequence fits all these conditions.",
         ),
     )
 }
 
-FACTS = {
-    (fact.scope, fact.name): fact
-    for fact in (
-        Fact(
-            name="spacing_mm",
-            scope=Scope.VOLUME,
-            kind=Kind.NUMBER,
-            unit="mm",
-            help="Distance between neighbouring slices, from their positions, to 0.001 mm.",
+COMBINATIONS = {
+    combination.name: combination
+    for combination in (
+        Combination(
+            name="any",
+            operand=Operand.TABLES,
+            example='any = [{ Modality = "CT" }, { Modality = "MR", MagneticFieldStrength = { min = 3 } }]',
+            help="One of the tables fits, each as a whole.",
         ),
-        Fact(
-            name="length_mm",
-            scope=Scope.VOLUME,
-            kind=Kind.NUMBER,
-            unit="mm",
-            help="Slices times the distance between them.",
+        Combination(
+            name="all",
+            operand=Operand.TABLES,
+            example="all = [{ any = [{ KVP = 80 }, { KVP = 100 }] }, { any = [{ Rows = 512 }, { Rows = 768 }] }]",
+            help="Every one of the tables fits; for several `any` side by side.",
         ),
-        Fact(
-            name="pixel_spacing_mm",
-            scope=Scope.VOLUME,
-            kind=Kind.NUMBER,
-            unit="mm",
-            help="The larger of the distances between rows and between columns, to 0.001 mm.",
+        Combination(
+            name="not",
+            operand=Operand.TABLE,
+            example='not = { Modality = "CT", ScanOptions = "HELICAL MODE" }',
+            help="The table does not fit as a whole, and that is known: what is absent fits neither way.",
         ),
-        Fact(
-            name="is_volume",
-            scope=Scope.VOLUME,
-            kind=Kind.TEXT,
-            unit="",
-            help='"yes" when the images lie on one regular grid, else "no" (docs/volumes.md).',
+        Combination(
+            name="any_instance",
+            operand=Operand.TABLE,
+            example="any_instance = { InstanceNumber = 1, ImageComments = { present = true } }",
+            of_instances=True,
+            help="One object, or one frame of a multi-frame object, fits the table as a whole.",
         ),
-        Fact(
-            name="is_isotropic",
-            scope=Scope.VOLUME,
-            kind=Kind.TEXT,
-            unit="",
-            help='"yes" when the largest of the three spacings is at most 1.05 times the smallest, else "no".',
-        ),
-        Fact(
-            name="orientation",
-            scope=Scope.VOLUME,
-            kind=Kind.TEXT,
-            unit="",
-            help='"axial", "coronal" or "sagittal": the plane of the body to which the slices are nearest.',
-        ),
-        Fact(
-            name="oblique_deg",
-            scope=Scope.VOLUME,
-            kind=Kind.NUMBER,
-            unit="degrees",
-            help="Angle between the slices and that plane, in degrees.",
-        ),
-        Fact(
-            name="tilt_deg",
-            scope=Scope.VOLUME,
-            kind=Kind.NUMBER,
-            unit="degrees",
-            help="Lean of the stack against the normal of its slices (gantry tilt), from positions, in degrees; "
-            "0 for a volume.",
-        ),
-        Fact(
-            name="has_gap",
-            scope=Scope.VOLUME,
-            kind=Kind.TEXT,
-            unit="",
-            help='"yes" when a step between slices is at least 1.5 times the median step, else "no"; no value where '
-            "images share a position.",
-        ),
-        Fact(
-            name="units",
-            scope=Scope.VOLUME,
-            kind=Kind.TEXT,
-            unit="",
-            help='What the rescaled numbers are, as the headers say: "HU", "BQML"; no value where they do not.',
-        ),
-        Fact(
-            name="told_apart_by",
-            scope=Scope.VOLUME,
-            kind=Kind.TEXT,
-            unit="",
-            help="Keywords of the attributes by which it was told from other volumes on the same positions of its "
-            "series, such as EchoTime; no value when it is alone.",
-        ),
-        Fact(name="slices", scope=Scope.VOLUME, kind=Kind.NUMBER, unit="", help="Number of slices."),
-        Fact(name="rows", scope=Scope.VOLUME, kind=Kind.NUMBER, unit="", help="Number of rows of a slice."),
-        Fact(
-            name="columns",
-            scope=Scope.VOLUME,
-            kind=Kind.NUMBER,
-            unit="",
-            help="Number of columns of a slice.",
-        ),
-        Fact(
-            name="instances",
-            scope=Scope.VOLUME,
-            kind=Kind.NUMBER,
-            unit="",
-            help="Number of DICOM objects behind the volume; 1 for a multi-frame object.",
-        ),
-        Fact(
-            name="age_days",
-            scope=Scope.STUDY,
-            kind=Kind.NUMBER,
-            unit="days",
-            help="Days since Study Date.",
-        ),
-        Fact(
-            name="calling_ae_title",
-            scope=Scope.STUDY,
-            kind=Kind.TEXT,
-            unit="",
-            help="The AE titles that sent objects of the study.",
-        ),
-        Fact(
-            name="series",
-            scope=Scope.STUDY,
-            kind=Kind.NUMBER,
-            unit="",
-            help="Number of series that have arrived, without results of this bridge.",
-        ),
-        Fact(
-            name="instances",
-            scope=Scope.STUDY,
-            kind=Kind.NUMBER,
-            unit="",
-            help="Number of DICOM objects that have arrived, without results of this bridge.",
+        Combination(
+            name="every_instance",
+            operand=Operand.TABLE,
+            example='every_instance = { Manufacturer = "FUJI" }',
+            of_instances=True,
+            help="Every object fits the table as a whole: what conditions on a volume ask anyway, for a study.",
         ),
     )
 }
+
+UNITS: dict[str, dict[str, float]] = {
+    "mm": {"mm": 1, "cm": 10, "m": 1000},
+    "days": {"hour": 1 / 24, "hours": 1 / 24, "day": 1, "days": 1, "week": 7, "weeks": 7},
+    "degrees": {"deg": 1, "degree": 1, "degrees": 1, "°": 1},
+    "years": {"year": 1, "years": 1},
+}
+"""By the unit of a fact or an operator: what may be written behind a number in its place. A month has no length."""
+
+PERSON_NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+PERSON_NAME_PARTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
+"""Of a person name, in the order in which it is written (PS3.5 6.2.1.1), in the words of PS3.19 A.1."""
 
 PREFERENCES = {
     preference.name: preference
@@ -273,63 +239,19 @@ PREFERENCES = {
     )
 }
 
-HARMLESS = frozenset(
-    {
-        "AcquisitionNumber",
-        "BitsAllocated",
-        "BitsStored",
-        "BodyPartExamined",
-        "BurnedInAnnotation",
-        "Columns",
-        "ConvolutionKernel",
-        "EchoTime",
-        "FlipAngle",
-        "GantryDetectorTilt",
-        "ImageType",
-        "InversionTime",
-        "KVP",
-        "LossyImageCompression",
-        "MagneticFieldStrength",
-        "Manufacturer",
-        "ManufacturerModelName",
-        "Modality",
-        "NumberOfFrames",
-        "PatientPosition",
-        "PhotometricInterpretation",
-        "PixelRepresentation",
-        "PixelSpacing",
-        "RepetitionTime",
-        "RescaleIntercept",
-        "RescaleSlope",
-        "RescaleType",
-        "Rows",
-        "SOPClassUID",
-        "SamplesPerPixel",
-        "ScanOptions",
-        "SeriesNumber",
-        "SliceThickness",
-        "SpacingBetweenSlices",
-        "Units",
-        "calling_ae_title",
-        "columns",
-        "has_gap",
-        "instances",
-        "is_isotropic",
-        "is_volume",
-        "length_mm",
-        "oblique_deg",
-        "orientation",
-        "pixel_spacing_mm",
-        "rows",
-        "series",
-        "slices",
-        "spacing_mm",
-        "tilt_deg",
-        "told_apart_by",
-        "units",
-    }
-)
-"""Keywords and facts whose values say nothing about a person; of all others, logs and reports hide the value.
-
-`age_days` is not among them: with the date of a log line it is the date of the study.
-"""
+REPAIRS = {
+    repair.name: repair
+    for repair in (
+        Repair(
+            name="drop-duplicates",
+            help="Of several images with equal pixels at an equal position one is kept.",
+        ),
+        Repair(
+            name="shear", help="A leaning stack (gantry tilt) is put upright; slices move within their plane."
+        ),
+        Repair(
+            name="resample-gaps",
+            help="Missing slices are interpolated: at most two in a row, and one for every four that are there.",
+        ),
+    )
+}

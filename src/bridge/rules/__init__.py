@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.rules.choice import Choice, choose
-    from bridge.rules.compiled import Rule, RuleInput, Term, compile_rules
+    from bridge.rules.compiled import Rule, RuleInput, compile_rules
     from bridge.rules.explanation import CandidateVerdict, Check, Explanation, InputExplanation, Outcome
     from bridge.rules.facts import Study
     from bridge.rules.identity import Match, job_id
@@ -26,7 +26,6 @@ __all__ = [
     "Rule",
     "RuleInput",
     "Study",
-    "Term",
     "choose",
     "compile_rules",
     "job_id",
@@ -34,7 +33,7 @@ __all__ = [
 
 _MODULES = {
     "choice": {"Choice", "choose"},
-    "compiled": {"Rule", "RuleInput", "Term", "compile_rules"},
+    "compiled": {"Rule", "RuleInput", "compile_rules"},
     "explanation": {"CandidateVerdict", "Check", "Explanation", "InputExplanation", "Outcome"},
     "facts": {"Study"},
     "identity": {"Match", "job_id"},

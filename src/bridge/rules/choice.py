@@ -7,19 +7,23 @@ What is not certain is left to a person.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bridge.rules.conditions import holds, joined, shortfall, wanted
+from bridge.rules.asked import OfStudy
+from bridge.rules.attributes import of_keyword
+from bridge.rules.checks import of_candidate, of_study
 from bridge.rules.exclusions import exclusion
 from bridge.rules.explanation import CandidateVerdict, Check, Explanation, InputExplanation, Outcome
-from bridge.rules.facts import Found, Study, candidate_values, study_values
+from bridge.rules.facts import Study, candidate_values
 from bridge.rules.preference import FIGURES, best, series_number
 
 if TYPE_CHECKING:
-    from bridge.rules.compiled import Rule, RuleInput, Term
+    from datetime import date
+
+    from bridge.rules.compiled import Rule, RuleInput
     from bridge.volumes.volume import Candidate, Volume
 
 
@@ -32,28 +36,36 @@ class Choice:
     """By input; None unless the outcome is a match."""
 
 
-def choose(rule: Rule, study: Study, candidates: Iterable[Candidate]) -> Choice:
-    """Apply a rule to a study. `candidates`: the series of the study, split into volumes or refused.
+Mend = Callable[["Candidate", tuple[str, ...]], "Candidate"]
+"""`volumes.mended` with all that it needs."""
+
+
+def choose(rule: Rule, study: Study, candidates: Iterable[Candidate], mend: Mend | None = None) -> Choice:
+    """Apply a rule to a study.
 
     The mode of the rule is not asked: what would happen is the same as what happens.
+
+    Args:
+        candidates: the series of the study, split into volumes or refused.
+        mend: does the repairs that an input declares. Without it only headers are looked at.
     """
     checks = []
-    for term in rule.study:
-        found = study_values(study, term.keyword, computed=term.computed)
-        check, shortage = _checked(term, (found,))
+    asked = OfStudy(study=study)
+    for clause in rule.study:
+        check, shortage = of_study(clause, asked)
         checks.append(check)
         if shortage:
             return _nothing(rule, Outcome.NO_MATCH, f"the study does not fit: {shortage}", checks)
     ordered = sorted(candidates, key=_order)
-    picks = [_pick(one, ordered) for one in rule.inputs]
-    outcome = min((pick.outcome for pick in picks), key=_FIRST.index)
+    picks = [_pick(one, ordered, mend or _by_headers, study.today) for one in rule.inputs]
+    outcome = min((pick.outcome for pick in picks), key=_FIRST.index, default=Outcome.MATCH)
     if outcome is not Outcome.MATCH:
         reason = next(f"{pick.told.input}: {pick.told.reason}" for pick in picks if pick.outcome is outcome)
         return _nothing(rule, outcome, reason, checks, picks)
     if twice := _taken_twice(picks):
         return _nothing(rule, Outcome.HELD, twice, checks, picks)
     chosen = {pick.told.input: pick.candidate for pick in picks if pick.candidate}
-    reason = "; ".join(f"{name} is {_label(candidate)}" for name, candidate in chosen.items())
+    reason = "; ".join(f"{name} is {_label(one)}{_mended(one)}" for name, one in chosen.items()) or NO_VOLUME
     volumes = {name: candidate.volume for name, candidate in chosen.items() if candidate.volume}
     return Choice(
         explanation=Explanation(
@@ -67,6 +79,7 @@ def choose(rule: Rule, study: Study, candidates: Iterable[Candidate]) -> Choice:
     )
 
 
+NO_VOLUME = "the rule names this study, and every input is fixed"
 _FIRST = (Outcome.NO_MATCH, Outcome.REFUSED, Outcome.HELD, Outcome.MATCH)
 """Of several inputs the hopeless one speaks for the rule: nobody is asked about a choice that leads nowhere."""
 
@@ -76,6 +89,14 @@ class _Pick:
     outcome: Outcome
     told: InputExplanation
     candidate: Candidate | None = None
+    place: int = -1
+    """Of the candidate among all: one that was mended for two inputs is two values and one thing."""
+
+
+def _by_headers(candidate: Candidate, repairs: tuple[str, ...]) -> Candidate:
+    from bridge.volumes.repair import mended
+
+    return mended(candidate, repairs)
 
 
 def _nothing(
@@ -91,14 +112,16 @@ def _nothing(
 def _taken_twice(picks: Sequence[_Pick]) -> str:
     for index, pick in enumerate(picks):
         for other in picks[:index]:
-            if pick.candidate is not None and pick.candidate is other.candidate:
+            if pick.candidate is not None and pick.place == other.place:
                 return f"{other.told.input} and {pick.told.input} both choose {_label(pick.candidate)}"
     return ""
 
 
-def _pick(wish: RuleInput, candidates: Sequence[Candidate]) -> _Pick:
+def _pick(wish: RuleInput, candidates: Sequence[Candidate], mend: Mend, today: date) -> _Pick:
     """Judge every candidate for one input."""
-    judged = [_judge(wish, candidate) for candidate in candidates]
+    if wish.repair:
+        candidates = [mend(one, wish.repair) for one in candidates]
+    judged = [_judge(wish, candidate, today) for candidate in candidates]
     fits = [one for one, verdict in zip(candidates, judged, strict=True) if not verdict.reason]
     left, behind = best(wish.prefer, fits)
     outcome, reason = _decision(wish, candidates, judged, left, behind[-1][1] if behind else "")
@@ -126,7 +149,8 @@ def _pick(wish: RuleInput, candidates: Sequence[Candidate]) -> _Pick:
         )
     chosen = next((index for index, verdict in enumerate(verdicts) if verdict.chosen), None)
     told = InputExplanation(input=wish.name, chosen=chosen, reason=reason, candidates=tuple(verdicts))
-    return _Pick(outcome=outcome, told=told, candidate=winner)
+    place = -1 if chosen is None else chosen
+    return _Pick(outcome=outcome, told=told, candidate=winner, place=place)
 
 
 def _decision(
@@ -138,7 +162,7 @@ def _decision(
 ) -> tuple[Outcome, str]:
     if len(left) == 1:
         how = f"the first by {decided}" if decided else "the only one that fits"
-        return Outcome.MATCH, f"{_label(left[0])}: {how}"
+        return Outcome.MATCH, f"{_label(left[0])}{_mended(left[0])}: {how}"
     if left:
         return Outcome.HELD, _tie(wish, left)
     pairs = list(zip(candidates, judged, strict=True))
@@ -174,15 +198,15 @@ class _Judgement:
     """Its headers fit, and it is no volume."""
 
 
-def _judge(wish: RuleInput, candidate: Candidate) -> _Judgement:
+def _judge(wish: RuleInput, candidate: Candidate, today: date) -> _Judgement:
     if struck := exclusion(candidate):
         return _Judgement(reason=struck)
     checks, shortages = [], []
-    for term in wish.volume:
-        readings = candidate_values(candidate, term.keyword, computed=term.computed)
-        if candidate.volume is None and term.computed and readings == ((),):
+    for clause in wish.volume:
+        told = of_candidate(clause, candidate, today)
+        if told is None:
             continue
-        check, shortage = _checked(term, readings)
+        check, shortage = told
         checks.append(check)
         if shortage:
             shortages.append(shortage)
@@ -191,24 +215,6 @@ def _judge(wish: RuleInput, candidate: Candidate) -> _Judgement:
     if candidate.volume is None:
         return _Judgement(reason=_refusal(candidate), checks=tuple(checks), refused=True)
     return _Judgement(reason="", checks=tuple(checks))
-
-
-def _checked(term: Term, readings: tuple[Found, ...]) -> tuple[Check, str]:
-    """The check, and why it fails in words that hold no private value ("" when it does not)."""
-    failing = [found for found in readings if holds(term.condition, found) is not True]
-    shown = failing[0] if failing else readings[0]
-    check = Check(
-        keyword=term.keyword,
-        wanted=wanted(term.condition),
-        found=joined(shown) if shown else None,
-        ok=not failing,
-        private=term.private,
-    )
-    if not failing:
-        return check, ""
-    if term.private and shown:
-        return check, f"{term.keyword} does not fit"
-    return check, f"{term.keyword} {shortfall(term.condition, shown)}"
 
 
 def _refusal(candidate: Candidate) -> str:
@@ -244,9 +250,14 @@ def _number(candidate: Candidate) -> str:
     return "without number" if number is None else str(number)
 
 
+def _mended(candidate: Candidate) -> str:
+    mending = candidate.volume.mending if candidate.volume else None
+    return f", {', '.join(mending.notes)}" if mending else ""
+
+
 def _label(candidate: Candidate) -> str:
     volume = candidate.volume
-    modality = "\\".join(candidate_values(candidate, "Modality", computed=False)[0])
+    modality = "\\".join(candidate_values(candidate, of_keyword("Modality"))[0])
     if not re.fullmatch(r"[A-Z0-9]{1,16}", modality):
         # Any text can stand in a header, a name too; a modality is a short word.
         modality = "no modality"

@@ -2,7 +2,7 @@ r"""What one condition of a rule means: operators over the values of one attribu
 
 An attribute may have several values (PS3.5 6.4). `equal`, `one-of`, `regex`, `contains`, `min` and `max` hold when
 **any** value fits: `ImageType = "PRIMARY"` fits ORIGINAL\PRIMARY\AXIAL. `min` and `max` together must fit the same
-value. `not` holds when no value fits.
+value, and so must `within_days` and `older_than_days`. `not` holds when no value fits.
 
 An attribute without a value fits nothing, neither a condition nor its `not`: what is unknown is never a reason to
 send. Only `present` asks about absence.
@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, assert_never
+
+from bridge.rules.dates import day_of
 
 Value = str | int | float
 """What a rule compares with: a number compares as a number, text as text."""
@@ -45,6 +48,14 @@ class Within:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Aged:
+    """Days from a date to today: more than `over`, at most `within`."""
+
+    over: float | None = None
+    within: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
     wanted: bool
 
@@ -59,7 +70,7 @@ class All:
     conditions: tuple[Condition, ...]
 
 
-Condition = OneOf | Matches | Contains | Within | Present | Not | All
+Condition = OneOf | Matches | Contains | Within | Aged | Present | Not | All
 
 
 def build(written: Any) -> Condition:
@@ -71,10 +82,16 @@ def build(written: Any) -> Condition:
         return BUILDERS["one-of"](written)
     if not isinstance(written, dict):
         return BUILDERS["equal"](written)
-    parts = [BUILDERS[name](operand) for name, operand in written.items() if name not in {"min", "max"}]
+    parts = [BUILDERS[name](operand) for name, operand in written.items() if name not in _TOGETHER]
     if limits := {name: written[name] for name in ("min", "max") if name in written}:
         parts.insert(0, _within(limits))
+    if days := {name: written[name] for name in ("within_days", "older_than_days") if name in written}:
+        parts.insert(0, Aged(over=days.get("older_than_days"), within=days.get("within_days")))
     return parts[0] if len(parts) == 1 else All(conditions=tuple(parts))
+
+
+_TOGETHER = frozenset({"min", "max", "within_days", "older_than_days"})
+"""Both limits are asked of the same value."""
 
 
 def _within(limits: Mapping[str, float]) -> Within:
@@ -90,25 +107,28 @@ BUILDERS: dict[str, Callable[[Any], Condition]] = {
     "contains": lambda text: Contains(text=text),
     "present": lambda wanted: Present(wanted=wanted),
     "not": lambda condition: Not(condition=build(condition)),
+    "within_days": lambda days: Aged(within=days),
+    "older_than_days": lambda days: Aged(over=days),
 }
-"""One row for each operator of `bridge.config.vocabulary`."""
+"""One row for each operator of `bridge.config.vocabulary` that compares values."""
 
 
 def _trimmed(value: Value) -> Value:
     return value.strip(" ") if isinstance(value, str) else value
 
 
-def holds(condition: Condition, found: tuple[str, ...]) -> bool | None:
-    """Whether the condition holds for the values of an attribute; None when there are no values to ask."""
+def holds(condition: Condition, found: tuple[str, ...], today: date | None = None) -> bool | None:
+    """Whether the condition holds for the values of an attribute; None when there are no values to ask.
+
+    A text that is no date is none to ask for its age, and without `today` no date has one.
+    """
     if isinstance(condition, Present):
         return bool(found) is condition.wanted
     match condition:
         case Not():
-            inner = holds(condition.condition, found)
-            return None if inner is None else not inner
+            return negated(holds(condition.condition, found, today))
         case All():
-            verdicts = [holds(one, found) for one in condition.conditions]
-            return False if False in verdicts else None if None in verdicts else True
+            return conjunction([holds(one, found, today) for one in condition.conditions])
     if not found:
         return None
     match condition:
@@ -121,8 +141,33 @@ def holds(condition: Condition, found: tuple[str, ...]) -> bool | None:
         case Within():
             low, high = _limits(condition)
             return any(low <= value <= high for value in map(as_number, found) if value is not None)
+        case Aged():
+            days = [day for day in map(day_of, found) if day is not None]
+            return any(_has_age(condition, (today - day).days) for day in days) if days and today else None
         case _:
             assert_never(condition)
+
+
+def conjunction(verdicts: Sequence[bool | None]) -> bool | None:
+    """True when all are; None, not known, when one is and none is False (Kleene)."""
+    return False if False in verdicts else None if None in verdicts else True
+
+
+def disjunction(verdicts: Sequence[bool | None]) -> bool | None:
+    return True if True in verdicts else None if None in verdicts else False
+
+
+def negated(verdict: bool | None) -> bool | None:
+    return None if verdict is None else not verdict
+
+
+TOMORROW = -1
+"""Days: clocks of scanners run ahead, and studies are made at midnight."""
+
+
+def _has_age(condition: Aged, days: int) -> bool:
+    over = condition.over is None or days > condition.over
+    return over and (condition.within is None or TOMORROW <= days <= condition.within)
 
 
 def wanted(condition: Condition) -> str:
@@ -140,6 +185,12 @@ def wanted(condition: Condition) -> str:
             return f"at most {high}"
         case Within(low=low, high=high):
             return f"from {low} to {high}"
+        case Aged(over=over, within=None):
+            return f"more than {over} days ago"
+        case Aged(over=None, within=within):
+            return f"at most {within} days ago"
+        case Aged(over=over, within=within):
+            return f"more than {over} and at most {within} days ago"
         case Present():
             return "a value" if condition.wanted else "no value"
         case Not():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bridge.config.vocabulary import COMBINATIONS
 
 HIDDEN = "…"
 """Stands for a value that may identify a person."""
@@ -25,7 +26,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One condition and its verdict."""
+    """One condition and its verdict; of conditions that are put together, the verdict of the whole."""
 
     keyword: str
     wanted: str
@@ -34,11 +35,93 @@ class Check:
     ok: bool
     private: bool
     """`wanted` and `found` may identify a person."""
+    parts: tuple[Check, ...] = ()
+    """What it is put together of; of the objects or items that were asked, those of the one that speaks for all."""
 
     def masked(self) -> Check:
         if not self.private:
             return self
+        if self.parts:
+            parts = tuple(part.masked() for part in self.parts)
+            return compound(self.keyword, parts, ok=self.ok, absent=self.found is None)
         return replace(self, wanted=HIDDEN, found=None if self.found is None else HIDDEN)
+
+
+def compound(keyword: str, parts: tuple[Check, ...], *, ok: bool, absent: bool = False) -> Check:
+    """The check of conditions that are put together. `keyword`: the word that does it, or the path of a sequence.
+
+    `absent`: there is nothing that could be asked.
+    """
+    return Check(
+        keyword=keyword,
+        wanted=_wanted(keyword, parts),
+        found=None if absent else _told(keyword, parts, ok),
+        ok=ok,
+        private=any(part.private for part in parts),
+        parts=parts,
+    )
+
+
+MOST_TOLD = 3
+"""Branches that a sentence names."""
+
+
+def _wanted(keyword: str, parts: tuple[Check, ...]) -> str:
+    every = [
+        part.wanted if part.keyword in COMBINATIONS else f"{part.keyword} {part.wanted}" for part in parts
+    ]
+    inside = [
+        f"({text})" if part.keyword in ("any", "all") else text
+        for text, part in zip(every, parts, strict=True)
+    ]
+    together = " and ".join(every if len(every) == 1 else inside)
+    match keyword:
+        case "any":
+            return " or ".join(every if len(every) == 1 else inside)
+        case "all":
+            return together
+        case "not":
+            return f"not ({together})"
+        case "any_instance":
+            return f"an object with {together}"
+        case "every_instance":
+            return f"only objects with {together}"
+        case _:
+            return f"an item with {together}"
+
+
+def _told(keyword: str, parts: tuple[Check, ...], ok: bool) -> str:
+    """What decided, in words."""
+    failing = [part for part in parts if not part.ok]
+    match keyword:
+        case "any" if not ok:
+            more = f"; and {len(parts) - MOST_TOLD} more" if len(parts) > MOST_TOLD else ""
+            return "; ".join(_said(part) for part in parts[:MOST_TOLD]) + more
+        case "any":
+            return next(_said(part) for part in parts if part.ok)
+        case "not" if failing:
+            # What is absent decides only where nothing else does.
+            return _said(
+                next((part for part in failing if part.found is not None), failing[0]), unwanted=True
+            )
+        case "all" | "not" | "every_instance":
+            return _said(failing[0]) if failing else "; ".join(_said(part) for part in parts)
+        case _ if not ok:
+            which = "object" if keyword == "any_instance" else "item"
+            return f"no {which} fits, the nearest: {_said(failing[0])}"
+        case _:
+            return "; ".join(_said(part) for part in parts)
+
+
+def _said(check: Check, *, unwanted: bool = False) -> str:
+    if check.found is None:
+        return f"{check.keyword} is absent"
+    if check.parts:
+        return check.found if check.keyword in COMBINATIONS else f"{check.keyword}: {check.found}"
+    if check.found == HIDDEN:
+        return f"{check.keyword} fits" if check.ok else f"{check.keyword} does not fit"
+    against = "" if check.ok or unwanted else f" where the rule wants {check.wanted}"
+    return f"{check.keyword} is {check.found}{against}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

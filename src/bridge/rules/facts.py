@@ -1,4 +1,4 @@
-"""What a condition can ask about: attributes of the headers, and facts computed from them.
+"""What the bridge computes of studies and volumes, and what a whole study or volume answers to a condition.
 
 Values are tuples of texts without padding, () when there is none; numbers are written in full.
 """
@@ -6,20 +6,17 @@ Values are tuples of texts without padding, () when there is none; numbers are w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from bridge.dicom.headers import texts
+from bridge.rules.attributes import Found, Subject, attribute, attribute_of_frame, of_keyword
+from bridge.rules.dates import age_years, as_date
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
-
     from bridge.dicom.instance import Instance
-    from bridge.volumes.volume import Candidate, Geometry, Plane
-
-Found = tuple[str, ...]
+    from bridge.volumes.volume import Candidate, Geometry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +27,8 @@ class Study:
     instances: tuple[Instance, ...]
     today: date
     calling_ae_titles: tuple[str, ...] = ()
+    source: str = ""
+    """Name of the source in site.toml that sent it last."""
 
     @property
     def foreign(self) -> tuple[Instance, ...]:
@@ -37,75 +36,32 @@ class Study:
         return tuple(instance for instance in self.instances if not instance.own)
 
 
-def study_values(study: Study, keyword: str, *, computed: bool) -> Found:
+def study_values(study: Study, subject: Subject) -> Found:
     """Values for a study: those of all its instances together, each once, sorted.
 
     So a condition on a study holds when any of its objects fits, and a `not` when none does.
     """
-    if computed:
-        return STUDY_FACTS[keyword](study)
-    every = {reading for instance in study.foreign for reading in attribute(instance.header, keyword)}
+    if subject.computed:
+        return STUDY_FACTS[subject.text](study)
+    every = {reading for instance in study.foreign for reading in attribute(instance.header, subject)}
     return tuple(sorted({value for reading in every for value in reading}))
 
 
-def candidate_values(candidate: Candidate, keyword: str, *, computed: bool) -> tuple[Found, ...]:
+def candidate_values(candidate: Candidate, subject: Subject) -> tuple[Found, ...]:
     """The different values that the images of a candidate have, sorted; one entry where all agree.
 
     A condition on a volume must hold for each of them. Of a multi-frame object only the frames of the volume speak.
     """
-    if computed:
-        return (VOLUME_FACTS[keyword](candidate),)
+    if subject.computed:
+        return (VOLUME_FACTS[subject.text](candidate),)
     if candidate.volume is not None:
-        from bridge.volumes.frames import is_multi_frame
+        from bridge.volumes.frames import is_multi_frame, view_of
 
         if is_multi_frame(candidate.volume.planes[0].instance):
-            return tuple(sorted({_of_frame(plane, keyword) for plane in candidate.volume.planes}))
-    every = {reading for instance in candidate.instances for reading in attribute(instance.header, keyword)}
+            views = (view_of(plane.instance, plane.frame) for plane in candidate.volume.planes)
+            return tuple(sorted({attribute_of_frame(view, subject) for view in views}))
+    every = {reading for instance in candidate.instances for reading in attribute(instance.header, subject)}
     return tuple(sorted(every)) or ((),)
-
-
-def _of_frame(plane: Plane, keyword: str) -> Found:
-    """What one frame says, also where Enhanced objects have another word for it: Frame Type, Effective Echo Time."""
-    from bridge.volumes.frames import view_of
-    from bridge.volumes.keys import KEYS
-
-    view = view_of(plane.instance, plane.frame)
-    words = next((key.keywords for key in KEYS if key.name == keyword), (keyword,))
-    # Image Type at the top is that of the whole object, and MIXED where its frames differ.
-    for word in reversed(words):
-        source = view.source(word)
-        if found := _clean(word, source, texts(source, word)):
-            return found
-    return ()
-
-
-def attribute(header: Dataset, keyword: str) -> Iterator[Found]:
-    """The values of an attribute of one object; of a multi-frame object, one for each value that frames have.
-
-    What a classic object has at the top, a multi-frame object has in its functional groups (PS3.3 C.7.6.16).
-    """
-    found = [header]
-    if keyword not in header and "SharedFunctionalGroupsSequence" in header:
-        shared = _in_groups(header, "SharedFunctionalGroupsSequence", keyword)
-        found = shared or _in_groups(header, "PerFrameFunctionalGroupsSequence", keyword) or found
-    for data_set in found:
-        yield _clean(keyword, data_set, texts(data_set, keyword))
-
-
-def _in_groups(header: Dataset, sequence: str, keyword: str) -> list[Dataset]:
-    try:
-        macros = [element for frame in header.get(sequence) or () for element in frame if element.VR == "SQ"]
-        return [item for macro in macros for item in macro.value if keyword in item]
-    except Exception:  # noqa: BLE001 - groups that cannot be read hold no value; pydicom's text would quote them
-        return []
-
-
-def _clean(keyword: str, data_set: Dataset, values: Found) -> Found:
-    trimmed = tuple(value.strip(" ") for value in values)
-    if values and data_set[keyword].VR == "PN":
-        # Empty components at the end of a name are padding too (PS3.5 6.2.1.2).
-        trimmed = tuple("=".join(group.rstrip("^ ") for group in value.split("=")) for value in trimmed)
-    return tuple(value for value in trimmed if value)
 
 
 def _on_grid(measure: Callable[[Geometry], float]) -> Callable[[Candidate], Found]:
@@ -149,9 +105,10 @@ def _oblique(normal: Sequence[float]) -> str:
 
 
 def _tilt(candidate: Candidate) -> Found:
-    """Measured by geometry where it refused; within its tolerance there is none."""
+    """Measured by geometry where it refused; within its tolerance there is none. Of a mended volume, as it came."""
     if candidate.volume is not None:
-        return ("0",)
+        mending = candidate.volume.mending
+        return (str(round(mending.lean_degrees, 2)),) if mending and mending.lean_degrees else ("0",)
     if candidate.stack is None or candidate.refusal is None:
         return ()
     lean = candidate.refusal.numbers.get("lean_degrees")
@@ -166,7 +123,8 @@ _UPRIGHT = ("GEO-024", "GEO-025")
 
 def _gap(candidate: Candidate) -> Found:
     if candidate.volume is not None:
-        return ("no",)
+        mending = candidate.volume.mending
+        return ("yes" if mending and "resample-gaps" in mending.repairs else "no",)
     refusal = candidate.refusal
     if candidate.stack is None or refusal is None or refusal.code not in ("GEO-023", "GEO-024", "GEO-025"):
         return ()
@@ -180,7 +138,7 @@ def _of_image(index: int, keyword: str) -> Callable[[Candidate], Found]:
     def fact(candidate: Candidate) -> Found:
         if candidate.volume is not None:
             return (str(int(candidate.volume.geometry.shape[index])),)
-        readings = candidate_values(candidate, keyword, computed=False)
+        readings = candidate_values(candidate, of_keyword(keyword))
         return readings[0] if len(readings) == 1 else ()
 
     return fact
@@ -191,20 +149,14 @@ def _number(value: float) -> str:
 
 
 def _ages(study: Study) -> Found:
-    found = study_values(study, "StudyDate", computed=False)
+    found = study_values(study, of_keyword("StudyDate"))
     ages = {(study.today - day).days for text in found if (day := as_date(text)) is not None}
     return tuple(str(age) for age in sorted(ages))
 
 
-def as_date(text: str) -> date | None:
-    """VR DA, also as ACR-NEMA wrote it: 2026.01.31 (PS3.5 6.2)."""
-    digits = text.replace(".", "")
-    if len(digits) != 8 or not (digits.isascii() and digits.isdigit()):
-        return None
-    try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
-    except ValueError:
-        return None
+def _patient_ages(study: Study) -> Found:
+    ages = {age_years(instance.header) for instance in study.foreign}
+    return tuple(str(age) for age in sorted(age for age in ages if age is not None))
 
 
 def _different(values: Iterable[str]) -> Found:
@@ -213,13 +165,17 @@ def _different(values: Iterable[str]) -> Found:
 
 STUDY_FACTS: dict[str, Callable[[Study], Found]] = {
     "age_days": _ages,
-    "calling_ae_title": lambda study: tuple(sorted({title.strip(" ") for title in study.calling_ae_titles})),
+    "calling_ae_title": lambda study: tuple(
+        sorted({title.strip(" ") for title in study.calling_ae_titles} - {""})
+    ),
+    "patient_age_years": _patient_ages,
+    "source": lambda study: (study.source,) if study.source else (),
     "series": lambda study: _different(one.series_instance_uid for one in study.foreign),
     "instances": lambda study: _different(one.sop_instance_uid for one in study.foreign),
 }
 
 VOLUME_FACTS: dict[str, Callable[[Candidate], Found]] = {
-    "is_volume": lambda candidate: ("no" if candidate.volume is None else "yes",),
+    "is_volume": lambda one: ("no" if one.volume is None or one.volume.mending else "yes",),
     "spacing_mm": _on_grid(lambda geometry: geometry.spacing_mm[0]),
     "length_mm": _on_grid(lambda geometry: geometry.length_mm),
     "pixel_spacing_mm": _on_grid(lambda geometry: max(geometry.spacing_mm[1:])),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ def job_id(
     study_instance_uid: str,
     inputs: Mapping[str, str],
     values: Mapping[str, JsonValue],
+    repairs: Mapping[str, Sequence[str]] | None = None,
     rerun: int = 0,
 ) -> str:
     """32 lower-case hexadecimal digits: keyed BLAKE2b (RFC 7693) of everything that makes two jobs the same job.
@@ -48,12 +49,15 @@ def job_id(
         version: of the algorithm, as the rule declares it.
         inputs: content of each chosen volume by the name of the input.
         values: the rule's fixed values by the name of the input.
+        repairs: names of those that were needed to make a volume of its images, by the name of the input. An input
+            without any leaves no trace: such jobs are named as they were before there were repairs.
         rerun: how often a person has asked for the same work again.
     Raises:
         ValueError: the key is too short or too long, or a value is not finite.
     """
     if not 16 <= len(key) <= 64:
         raise ValueError(f"a key of {len(key)} bytes where 16 to 64 are needed")
+    mended = {name: list(done) for name, done in (repairs or {}).items() if done}
     # JSON with sorted keys and a fixed spelling: no two different jobs have the same text.
     named = {
         "rule": rule,
@@ -64,6 +68,7 @@ def job_id(
         "inputs": dict(inputs),
         "values": dict(values),
         "rerun": rerun,
+        **({"repairs": mended} if mended else {}),
     }
     text = json.dumps(named, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return blake2b(text.encode("ascii"), key=key, digest_size=16, person=b"bridge job id").hexdigest()

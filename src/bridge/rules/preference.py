@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.dicom.headers import number, text
-from bridge.rules.facts import as_date
+from bridge.rules.dates import as_date
 
 if TYPE_CHECKING:
     from bridge.volumes.volume import Candidate

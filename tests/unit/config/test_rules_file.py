@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from bridge.config import check_rules, load_rules, load_site
 from bridge.errors import ConfigError
 from bridge.rules import compile_rules
+from said import said
 
 CONFIG = Path(__file__).resolve().parents[3] / "config"
 
@@ -48,9 +50,32 @@ def test_concepts_and_fixed_values_arrive_as_written(tmp_path: Path) -> None:
     assert rule.results.concepts["low"].unit == "%"
 
 
+def test_rule_of_one_study_needs_no_volume(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(RULE + 'study = { StudyInstanceUID = "1.2" }\n[rules.x.values]\nct = { image = "i" }\n')
+    (rule,) = compile_rules(load_rules(file))
+    assert rule.inputs == ()
+    assert rule.values == {"ct": {"image": "i"}}
+
+
+def test_file_of_a_rule_has_its_digest_beside_the_path_that_was_written(tmp_path: Path) -> None:
+    (tmp_path / "atlas.zip").write_bytes(b"content")
+    digest = hashlib.sha256(b"content").hexdigest()
+    file = tmp_path / "rules.toml"
+    for pinned in ("", f', sha256 = "{digest}"'):
+        file.write_text(GOOD + f'[rules.x.values]\natlas = {{ file = "atlas.zip"{pinned} }}\n')
+        assert load_rules(file).rules["x"].values == {"atlas": {"file": "atlas.zip", "sha256": digest}}
+
+
 FACTS_OF_A_VOLUME = (
     "spacing_mm, length_mm, pixel_spacing_mm, is_volume, is_isotropic, orientation, oblique_deg, tilt_deg, has_gap, "
     "units, told_apart_by, slices, rows, columns, instances"
+)
+
+ANY_STUDY = (
+    "{}: rules.x.study: a rule without a volume that may fit several studies; expected study = {{ StudyInstanceUID = "
+    '"…" }}, the one study that its results belong to. '
+    "Its inputs are the same for every study, so its results would be filed under each person"
 )
 
 WRONG = {
@@ -73,7 +98,41 @@ WRONG = {
         GOOD.replace('["pacs"]', '"pacs"'),
         ['5: rules.x.destinations: the text "pacs"; expected a list in [ ]'],
     ),
-    "no input": (RULE, ["1: rules.x.inputs: missing. Add a table [rules.x.inputs.NAME]"]),
+    "no input": (RULE, ["1: rules.x: no input; expected a volume or a fixed value for a socket"]),
+    "no volume and any study": (
+        RULE + "[rules.x.values]\nn = 1\n",
+        [ANY_STUDY.format(1)],
+    ),
+    "no volume and several studies": (
+        RULE + 'study = { StudyInstanceUID = ["1.2", "1.3"] }\n[rules.x.values]\nn = 1\n',
+        [ANY_STUDY.format(6)],
+    ),
+    "no volume and studies of a kind": (
+        RULE + 'study = { StudyDescription = "CHEST" }\n[rules.x.values]\nn = 1\n',
+        [ANY_STUDY.format(6)],
+    ),
+    "file that is not there": (
+        GOOD + '[rules.x.values]\natlas = { file = "atlas.zip" }\n',
+        [
+            (
+                "9: rules.x.values.atlas: the file cannot be read (no such file or directory); "
+                "expected a file of the site"
+            )
+        ],
+    ),
+    "file that is empty": (
+        GOOD + '[rules.x.values]\natlas = { file = "/dev/null" }\n',
+        ["9: rules.x.values.atlas: the file is empty; expected a file with content"],
+    ),
+    "file that is another": (
+        GOOD + '[rules.x.values]\natlas = { file = "rules.toml", sha256 = "00" }\n',
+        [
+            (
+                "9: rules.x.values.atlas: a file with another digest; expected that of `sha256`. "
+                "Put the file back, or write its new digest: it is another job then"
+            )
+        ],
+    ),
     "any volume at all": (
         RULE + "[rules.x.inputs.ct]\nvolume = {}\n",
         ["7: rules.x.inputs.ct.volume: an empty table; expected at least one entry"],
@@ -96,6 +155,19 @@ WRONG = {
             )
         ],
     ),
+    "repair misspelt": (
+        GOOD + 'repair = ["shear", "resample-gap"]\n',
+        [
+            (
+                '8: rules.x.inputs.ct.repair: the repair "resample-gap"; expected "drop-duplicates", "shear", '
+                '"resample-gaps". Did you mean resample-gaps?'
+            )
+        ],
+    ),
+    "repair twice": (
+        GOOD + 'repair = ["shear", "shear"]\n',
+        ['8: rules.x.inputs.ct.repair: the repair "shear" twice; expected each once'],
+    ),
     "preferences that exclude each other": (
         GOOD + 'prefer = ["thinnest", "thickest"]\n',
         [
@@ -114,13 +186,18 @@ WRONG = {
         [
             (
                 "7: rules.x.inputs.ct.volume.spacing_mm.maximum: unknown operator; expected one of regex, min, max, "
-                "contains, present, not. Did you mean max?"
+                "contains, present, not, within_days, older_than_days, any_item. Did you mean max?"
             )
         ],
     ),
     "operand of another kind": (
         conditions('spacing_mm = { max = "2.0" }'),
-        ["7: rules.x.inputs.ct.volume.spacing_mm.max: text; expected a number"],
+        [
+            (
+                "7: rules.x.inputs.ct.volume.spacing_mm.max: text; expected a number, in mm or with a unit behind "
+                "it: mm, cm, m"
+            )
+        ],
     ),
     "yes and no": (
         conditions("BurnedInAnnotation = false"),
@@ -188,11 +265,11 @@ WRONG = {
         ],
     ),
     "sequence": (
-        conditions("AnatomicRegionSequence = { present = true }"),
+        conditions('AnatomicRegionSequence = "T-D3000"'),
         [
             (
-                "7: rules.x.inputs.ct.volume.AnatomicRegionSequence: the attribute is a sequence; expected an "
-                "attribute with text or numbers. Remove the condition"
+                "7: rules.x.inputs.ct.volume.AnatomicRegionSequence: the attribute is a sequence; expected the path "
+                'of an attribute in it. For example "AnatomicRegionSequence.CodeValue" = "…"'
             )
         ],
     ),
@@ -237,7 +314,7 @@ def test_a_wrong_file_says_line_key_and_what_to_do(tmp_path: Path, text: str, ex
     with pytest.raises(ConfigError) as caught:
         compile_rules(load_rules(file))
     every = (caught.value, *caught.value.others)
-    assert [str(one).removeprefix(f"{file}:") for one in every] == expected
+    assert [said(one) for one in every] == expected
 
 
 def test_a_condition_that_looks_for_a_person_is_not_repeated(tmp_path: Path) -> None:
@@ -266,7 +343,7 @@ def test_names_that_the_site_does_not_know(tmp_path: Path) -> None:
     )
     rules_file.write_text(GOOD.replace('["pacs"]', '["pacs1", "pacs"]'), encoding="utf-8")
     problems = check_rules(load_rules(rules_file), load_site(site_file))
-    assert [str(one).removeprefix(f"{rules_file}:") for one in problems] == [
+    assert [said(one) for one in problems] == [
         (
             '3: rules.x.platform: "gc" is not among the accounts of site.toml; expected one of its accounts '
             f"(none yet). Add [accounts.gc] to {site_file}"

@@ -10,6 +10,7 @@ import pytest
 
 from bridge.config import load_site
 from bridge.errors import ConfigError
+from said import said
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "config" / "site.toml"
 
@@ -24,7 +25,7 @@ def problems(folder: Path, text: str) -> list[str]:
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         load_site(file)
-    return [str(one).removeprefix(f"{file}:") for one in (caught.value, *caught.value.others)]
+    return [said(one) for one in (caught.value, *caught.value.others)]
 
 
 def test_the_example_is_a_site() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from bridge.config.load import Place, nearest, read_document, written
 from bridge.errors import ConfigError
+from said import said
 
 TEXT = """\
 # comment
@@ -111,7 +112,9 @@ def test_a_file_that_is_no_toml_says_line_and_remedy(
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         read_document(file)
-    assert str(caught.value) == f"{file}:{line}: not valid TOML: {message}"
+    assert said(caught.value) == f"{line}: not valid TOML: {message}"
+    assert str(caught.value).startswith(f"{file}:{line}:{caught.value.column}: ")
+    assert caught.value.column >= 1
     assert caught.value.code == "CFG-002"
 
 

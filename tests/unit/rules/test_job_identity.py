@@ -40,6 +40,9 @@ CHANGES: list[dict[str, Any]] = [
     {"values": {}},
     {"values": {"threshold": 0.5, "words": ["ä", True]}},
     {"rerun": 1},
+    {"repairs": {"ct-image": ["shear"]}},
+    {"repairs": {"pet": ["shear"]}},
+    {"repairs": {"ct-image": ["shear", "resample-gaps"]}},
     {"rule": "gc", "platform": "lungs"},
 ]
 
@@ -52,6 +55,11 @@ def test_every_part_of_the_work_is_part_of_its_name() -> None:
 def test_the_order_in_which_inputs_and_values_are_named_is_not() -> None:
     turned = {name: dict(reversed(WORK[name].items())) for name in ("inputs", "values")}
     assert job_id(KEY, **{**WORK, **turned}) == job_id(KEY, **WORK)
+
+
+@pytest.mark.parametrize("repairs", [{}, {"ct-image": ()}, None])
+def test_a_job_without_repairs_has_the_name_that_it_had_before_there_were_any(repairs: Any) -> None:
+    assert job_id(KEY, **WORK, repairs=repairs) == job_id(KEY, **WORK)
 
 
 @pytest.mark.parametrize("key", [b"", bytes(15), bytes(65)])

@@ -43,6 +43,14 @@ CASES = [
     ('{ ConvolutionKernel = "YA" }', '["thinnest"]', Outcome.MATCH, "203"),
     ('{ Modality = "CT", length_mm = { min = 100 } }', '["thinnest"]', Outcome.MATCH, "201"),
     ('{ Modality = "CT", instances = 140 }', "[]", Outcome.NO_MATCH, None),
+    ('{ Modality = "CT", not = { ConvolutionKernel = "YA" } }', '["thinnest"]', Outcome.MATCH, "202"),
+    (
+        '{ any = [{ ConvolutionKernel = "YA" }, { spacing_mm = { min = 4 } }] }',
+        '["thinnest"]',
+        Outcome.MATCH,
+        "203",
+    ),
+    ("{ any_instance = { ImageType = 'LOCALIZER' } }", "[]", Outcome.NO_MATCH, None),
 ]
 
 

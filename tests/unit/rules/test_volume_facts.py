@@ -9,6 +9,7 @@ import pytest
 from tests.unit.volumes.real import instances_of
 
 from bridge.rules import Outcome, Study, choose
+from bridge.rules.attributes import of_keyword
 from bridge.rules.exclusions import exclusion
 from bridge.rules.facts import VOLUME_FACTS, candidate_values
 from bridge.volumes import Candidate, candidates_of
@@ -82,13 +83,13 @@ def test_how_oblique_slices_lie_is_the_angle_of_their_normal(shared_data: Path) 
 
 def test_only_the_frames_of_a_volume_answer_for_it(shared_data: Path) -> None:
     candidates = candidates_of(instances_of(shared_data / "multiframe/enhanced-mr-philips-b0map-64.dcm"))
-    kinds = [candidate_values(one, "ImageType", computed=False) for one in candidates]
+    kinds = [candidate_values(one, of_keyword("ImageType")) for one in candidates]
     assert kinds == [(("ORIGINAL", "PRIMARY", "T1", "FIELD_MAP"),), (("ORIGINAL", "PRIMARY", "T1", "M"),)]
-    assert [candidate_values(one, "EchoTime", computed=False) for one in candidates] == [
+    assert [candidate_values(one, of_keyword("EchoTime")) for one in candidates] == [
         (("0.0",),),
         (("1.52",),),
     ]
-    slopes = [candidate_values(one, "RescaleSlope", computed=False) for one in candidates]
+    slopes = [candidate_values(one, of_keyword("RescaleSlope")) for one in candidates]
     assert [len(one) for one in slopes] == [1, 1]
     assert slopes[0] != slopes[1]
 
