@@ -19,11 +19,14 @@ from bridge.dicom.headers import read_header
 from bridge.flow.parts import Parts
 from bridge.flow.relay import Relay
 from bridge.flow.study.intake import Intake
+from bridge.flow.study.rulebook import Rules
 from bridge.rules import compile_rules
 from bridge.store.alerts import Alerts
+from bridge.store.decisions import Decisions
 from bridge.store.instances import Arrived, Instances
 from bridge.store.jobs import Job, Jobs, StoredResult
 from bridge.store.rows import JobEvent
+from bridge.store.specs import Specs
 from bridge.store.studies import Studies
 from bridge.store.studies import Study as StudyRow
 from bridge.store.tables import Index
@@ -104,6 +107,7 @@ class Bench:
         self.instances = Instances(self.index, folder / "instances", key=KEY)
         self.studies = Studies(self.index)
         self.jobs = Jobs(self.index)
+        self.decisions, self.specs = Decisions(self.index), Specs(self.index)
         self.alerts = Alerts(self.index)
         self.enqueued: list[tuple[str, str, str]] = []
         self.fail: Callable[[], None] | None = None
@@ -114,6 +118,8 @@ class Bench:
             instances=self.instances,
             studies=self.studies,
             jobs=self.jobs,
+            decisions=self.decisions,
+            specs=self.specs,
             turns=Turns(self.index),
             alerts=self.alerts,
             children=SimpleNamespace(run=self._run),
@@ -130,7 +136,9 @@ class Bench:
     def load_rules(self) -> None:
         file = load_rules(self._rules_file)
         self.intake = Intake(
-            self.parts, compile_rules(file), dict(file.rules), today=lambda: date(2026, 3, 1)
+            self.parts,
+            Rules(compiled=compile_rules(file), models=dict(file.rules)),
+            today=lambda: date(2026, 3, 1),
         )
 
     def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -216,7 +224,7 @@ class Bench:
         return next(line for line in self.jobs.timeline(job) if line.event == event)
 
     def outcome(self, study: str = "1.2") -> tuple[str, str]:
-        (decision,) = self.jobs.decisions(study)
+        (decision,) = self.decisions.of_study(study)
         return decision.outcome, decision.reason
 
     def alert_kinds(self) -> list[str]:

@@ -9,15 +9,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from bridge.config import RulesFile, Site, check_rules
-from bridge.config.load import raise_first
+from bridge.config import RulesFile, Site, load_rules
 from bridge.config.site import AccountSettings
-from bridge.errors import Unauthorized
+from bridge.errors import ConfigError, Unauthorized
 from bridge.flow.acts import perform as acts
 from bridge.flow.engine import Engine
 from bridge.flow.job import Stages
@@ -29,13 +29,14 @@ from bridge.flow.parts import Enqueue, Parts, nothing
 from bridge.flow.relay import Relay
 from bridge.flow.stages.children import Children
 from bridge.flow.study.intake import Intake
+from bridge.flow.study.rulebook import ALERT, RELOAD, SUBJECT, rules_of
 from bridge.log import event
 from bridge.platforms import Account, Platform, make
 from bridge.receive.listening import Listening, Peer
 from bridge.receive.scp import Receiver
-from bridge.rules import compile_rules
 from bridge.store.acts import Acts
 from bridge.store.alerts import Alerts
+from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
 from bridge.store.disk import refuse_network
 from bridge.store.instances import Instances
@@ -43,6 +44,7 @@ from bridge.store.jobs import Jobs
 from bridge.store.meta import Meta
 from bridge.store.refusals import Refusals
 from bridge.store.retention import Retention
+from bridge.store.specs import Specs
 from bridge.store.studies import Studies
 from bridge.store.submits import Submits
 from bridge.store.tables import Index
@@ -134,6 +136,8 @@ def build(
         ),
         studies=Studies(index),
         jobs=Jobs(index),
+        decisions=Decisions(index),
+        specs=Specs(index),
         turns=Turns(index),
         deliveries=Deliveries(index),
         acts=Acts(index),
@@ -156,12 +160,11 @@ class Service:
     """`bridge serve`: receiver, intake, engine. One per process and one per data directory."""
 
     def __init__(self, site: Site, rules: RulesFile, *, passing: Callable[[str], None] = nothing) -> None:
-        raise_first(check_rules(rules, site))
         self._site = site
-        self._rules = compile_rules(rules)
-        self._models = dict(rules.rules)
+        self._rules = rules_of(rules, site)
         self._passing = passing
         self._stop = threading.Event()
+        self._hup = threading.Event()
         self._lock: IO[str] | None = None
         self._hands_over = False
 
@@ -183,9 +186,7 @@ class Service:
         )
         self._stages = Stages(parts, self._fencing.is_open)
         self._stages.register(self._engine)
-        self._intake = Intake(
-            parts, self._rules, self._models, today=lambda: datetime.now().astimezone().date()
-        )
+        self._intake = Intake(parts, self._rules, today=lambda: datetime.now().astimezone().date())
         self._relay = Relay(parts)
         self._upkeep = Upkeep(parts, self._engine, self._fencing)
         if not self._fencing.waits():
@@ -193,7 +194,13 @@ class Service:
         parts.studies.begin_again()
         self._thread = threading.Thread(target=self._look, name="intake", daemon=True)
         self._thread.start()
-        event(log, "service.started", data=str(site.data), rules=len(self._rules), port=self.receiver.port)
+        event(
+            log,
+            "service.started",
+            data=str(site.data),
+            rules=len(self._rules.compiled),
+            port=self.receiver.port,
+        )
 
     def _hand_over(self) -> None:
         """From here on something is sent: the directory is known to be ours, and to be of today."""
@@ -207,6 +214,7 @@ class Service:
         """Serve until SIGTERM or SIGINT, then end at once: what is under way goes on at the next start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
+        signal.signal(signal.SIGHUP, lambda *_: self._hup.set())
         self._stop.wait()
         self.stop()
         # Threads of sleeping stages are no daemons and would hold the interpreter until their pause is over.
@@ -226,6 +234,22 @@ class Service:
         (self._site.data / HEALTH).unlink(missing_ok=True)
         event(log, "service.stopped")
 
+    def _reload(self) -> str:
+        """Read the rules again. Raises ConfigError (CFG-...) for a file with mistakes, which changes nothing."""
+        alerts = self._built.parts.alerts
+        try:
+            newer = rules_of(load_rules(self._site.rules_file), self._site)
+        except ConfigError as error:
+            told = f"{error.sentence()}. The rules of before stay in force"
+            alerts.begin(ALERT, SUBJECT, told)
+            raise
+        difference = self._rules.difference(newer)
+        self._rules = newer
+        self._intake.use(newer)
+        alerts.end(ALERT, SUBJECT)
+        event(log, "rules.read", rules=len(newer.compiled), difference=difference)
+        return f"the rules are read again: {difference}"
+
     def _look(self) -> None:
         due = 0.0
         while not self._stop.is_set():
@@ -243,7 +267,12 @@ class Service:
             self._stop.wait(self._site.engine.look_s)
 
     def _tick(self) -> None:
-        acts.perform(self._built.parts, only=None if self._hands_over else fencing.LIFT)
+        if self._hup.is_set():
+            self._hup.clear()
+            with suppress(ConfigError):  # told already; the rules of before stay in force
+                self._reload()
+        only = () if self._hands_over else (fencing.LIFT, RELOAD)
+        acts.perform(self._built.parts, reload=self._reload, only=only)
         self._intake.tick()
         if not self._hands_over:
             if self._fencing.waits():

@@ -207,6 +207,10 @@ class World:
         self._process.terminate()
         return self._process.wait(60)
 
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):

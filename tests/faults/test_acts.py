@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,3 +109,28 @@ def test_release_while_nothing_runs_is_done_at_the_next_start(world: World) -> N
     world.start()
     assert world.finish(150).as_expected
     assert "act.release" in events(world, job.id)
+
+
+def test_rules_are_read_again_while_the_service_runs(world: World) -> None:
+    lungs = RULES.replace("rules.lungs", "rules.elsewhere")
+    world.change(rules=RULES.replace('mode = "live"', 'mode = "explain"'))
+    world.start()
+    world.send_all(world.new_study())
+    world.wait_for(lambda: world.events("rule.decided"))
+    # With a mistake nothing changes, whoever asks: the command looks before it asks, the signal says so in an alert.
+    rules = world.folder / "rules.toml"
+    rules.write_text(RULES.replace("algorithm", "algoritm"))
+    told = bridge(world, "rules", "reload")
+    assert told.returncode == 2
+    assert "did you mean algorithm" in told.stderr.lower()
+    world.signal(signal.SIGHUP)
+    world.wait_for(lambda: world.events("alert.rules-refused"))
+    assert world.cloud_jobs == 0
+    rules.write_text(RULES + lungs)
+    told = bridge(world, "rules", "reload")
+    assert told.returncode == DONE, told.stderr
+    assert told.stdout == "the rules are read again: new elsewhere; changed lungs\n"
+    assert world.events("alert.rules-refused.over")
+    world.send_all(world.new_study())
+    world.wait_for(lambda: [job.state for job in world.jobs()] == [JobState.DONE] * 2, 60)
+    assert {job.rule for job in world.jobs()} == {"lungs", "elsewhere"}

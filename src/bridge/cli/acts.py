@@ -1,4 +1,4 @@
-"""`bridge jobs retry|cancel|rerun|release`, `bridge fence lift`: the wish is written down, the service does it.
+"""What people ask of the service, such as `bridge jobs retry`: the wish is written down, the service does it.
 
 Exit code: 0 done, 1 refused, 2 a mistake in what was typed, 3 recorded, because the service does not run.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from bridge.cli.index import open_index, the_job
-from bridge.config import load_site
+from bridge.config import load_rules, load_site
 from bridge.config.site import Site
 from bridge.errors import ConfigError
 from bridge.operate.acts import ask, is_alive, user
@@ -22,7 +22,7 @@ from bridge.store.overview import Overview
 from bridge.store.tables import Index
 
 REFUSED_CODE, RECORDED_CODE = 1, 3
-LIFT = "fence-lift"
+LIFT, RELOAD = "fence-lift", "rules-reload"
 
 
 def act_on_job(config: Path, act: str, beginning: str, reason: str, stage: str = "") -> None:
@@ -53,6 +53,15 @@ def lift_fence(config: Path, reason: str) -> None:
     _ask(site, open_index(site), LIFT, "fence", reason)
 
 
+def reload_rules(config: Path, reason: str) -> None:
+    """Raises ConfigError (CFG-...) for a file with mistakes, before anybody is asked."""
+    from bridge.flow.study.rulebook import rules_of
+
+    site = load_site(config)
+    rules_of(load_rules(site.rules_file), site)
+    _ask(site, open_index(site), RELOAD, "rules", reason)
+
+
 def _ask(site: Site, index: Index, act: str, target: str, reason: str) -> None:
     asked = ask(index, act, target, user(), reason, data=site.data)
     if asked.outcome == DONE:
@@ -68,6 +77,6 @@ def _ask(site: Site, index: Index, act: str, target: str, reason: str) -> None:
 def _why_not_yet(site: Site, index: Index, act: str) -> str:
     if not is_alive(site.data):
         return "the service does not run: it is done when it starts"
-    if act != LIFT and any(alert.kind == "fenced" for alert in Alerts(index).all()):
+    if act not in (LIFT, RELOAD) and any(alert.kind == "fenced" for alert in Alerts(index).all()):
         return "the fence stands: it is done when the fence is lifted (`bridge fence show`)"
     return "the service is busy: it is done when it looks"

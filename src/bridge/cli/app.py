@@ -25,6 +25,7 @@ jobs = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+rules = typer.Typer(help="The rules in force.", rich_markup_mode=None, no_args_is_help=True)
 fence = typer.Typer(
     help="What keeps two bridges from sending the same.", rich_markup_mode=None, no_args_is_help=True
 )
@@ -32,6 +33,7 @@ sandbox = typer.Typer(
     help="Platforms on this machine, for trying and testing.", rich_markup_mode=None, no_args_is_help=True
 )
 app.add_typer(jobs, name="jobs")
+app.add_typer(rules, name="rules")
 app.add_typer(fence, name="fence")
 app.add_typer(sandbox, name="sandbox")
 
@@ -120,6 +122,22 @@ def explain(
 
 
 @app.command()
+def replay(
+    rules: Path = typer.Option(..., "--rules", help="The rules.toml to try."),
+    since: str = typer.Option(
+        "30d", "--since", help="How far back: hours, days or weeks, such as 12h, 30d, 8w."
+    ),
+    rule: str = typer.Option("", "--rule", help="One rule instead of all."),
+    config: Path = CONFIG,
+    json: bool = JSON,
+) -> None:
+    """Say what other rules would have made of the studies that arrived. Nothing is sent and nothing is written."""
+    from bridge.cli.replay import show_replay
+
+    show_replay(config, rules, since=since, rule=rule, as_json=json)
+
+
+@app.command()
 def health(config: Path = CONFIG) -> None:
     """Exit with 0 when the service lives, 1 when it does not. Reads one small file."""
     from bridge.cli.health import health
@@ -164,6 +182,14 @@ def version() -> None:
     from bridge.version import __version__
 
     typer.echo(__version__)
+
+
+@rules.command("reload")
+def rules_reload(config: Path = CONFIG, reason: str = REASON) -> None:
+    """Read rules.toml again without a restart. Jobs keep the rule that they began with."""
+    from bridge.cli.acts import reload_rules
+
+    reload_rules(config, reason)
 
 
 @jobs.command("list")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from bridge.dicom.folder import read_folder
 from bridge.dicom.instance import Instance
 from bridge.errors import ConfigError, Refused
 from bridge.flow.keeping.fence import installation_key
+from bridge.flow.stages.inputs import tolerance_of
+from bridge.flow.study.contents import mend_here
 from bridge.flow.study.doubts import doubts
 from bridge.flow.study.versions import OTHER_IDENTITY
 from bridge.rules import Rule, choose, compile_rules
@@ -41,6 +44,8 @@ class Seen:
 
     study: Study
     doubts: tuple[str, ...]
+    held: Instances | None = None
+    """The store that it stands in; None for a folder."""
     left_out: int = 0
     """Files of a folder that could not be read as DICOM."""
 
@@ -56,8 +61,10 @@ def explain(
     compiled = _wanted(file, rule)
     out = console()
     for seen in _studies(site, what):
-        candidates = candidates_of(seen.study.instances)
-        told = [(one, choose(one, seen.study, candidates).explanation) for one in compiled]
+        tolerance = tolerance_of(site)
+        candidates = candidates_of(seen.study.instances, tolerance)
+        mend = partial(mend_here, seen.held, tolerance)
+        told = [(one, choose(one, seen.study, candidates, mend).explanation) for one in compiled]
         if not show_values:
             told = [(one, explanation.masked()) for one, explanation in told]
         if as_json:
@@ -113,7 +120,9 @@ def _studies(site: Site, what: str) -> Iterator[Seen]:
                 instances=held_here,
                 today=today,
                 calling_ae_titles=store.calling_ae_titles(uid),
+                source=row.source,
             ),
+            held=store,
             doubts=tuple(
                 f"{one.code}: {one.reason}" for one in found if one.mark not in row.released.split()
             ),
@@ -151,7 +160,9 @@ def _show(out: Console, seen: Seen, told: list[tuple[Rule, Explanation]]) -> Non
         )
         for part in _parts(explanation):
             out.print(part)
-    if any(HIDDEN in (check.wanted, check.found) for _, one in told for check in _checks(one)):
+    if any(
+        HIDDEN in f"{check.wanted}{check.found}" for _, one in told for check in _checks(one) if check.private
+    ):
         out.print(f"\n{HIDDEN} may identify a person; --show-values shows it")
 
 

@@ -19,6 +19,7 @@ from bridge.flow.keeping import fence
 from bridge.flow.single import run_job
 from bridge.flow.stages.shelf import RESULTS
 from bridge.flow.study.intake import Intake
+from bridge.flow.study.rulebook import Rules
 from bridge.log import silence_libraries
 from bridge.rules import compile_rules
 from bridge.service import Built, build
@@ -54,6 +55,7 @@ def run(rule: str, folder: Path, out: Path, config: Path) -> None:
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
     site = replace(site, data=work)
     model = rules.rules[rule].model_copy(update={"mode": "live"})
+    compiled = tuple(replace(one, mode="live") for one in compile_rules(rules) if one.name == rule)
     with fence.lock(work):
         built = build(site, enqueue=_no_queue, instead=(FOLDER,))
         try:
@@ -61,8 +63,7 @@ def run(rule: str, folder: Path, out: Path, config: Path) -> None:
             study = _read(built, folder, console)
             intake = Intake(
                 built.parts,
-                [one for one in compile_rules(rules) if one.name == rule],
-                {rule: model},
+                Rules(compiled=compiled, models={rule: model}),
                 today=lambda: datetime.now().astimezone().date(),
             )
             job = _decide(built, intake, study, rule)
@@ -117,9 +118,9 @@ def _decide(built: Built, intake: Intake, study: str, rule: str) -> Job:
     assert row is not None
     intake.decide(row)
     # Not any job of the rule: an earlier form of it may have left others in the same folder.
-    if job := built.parts.jobs.decided(study, rule):
+    if job := built.parts.decisions.job(study, rule):
         return job
-    decision = next(one for one in built.parts.jobs.decisions(study) if one.rule == rule)
+    decision = next(one for one in built.parts.decisions.of_study(study) if one.rule == rule)
     raise Refused("RUN-004", f"the rule did not choose: {decision.reason}", "a volume that it wants")
 
 

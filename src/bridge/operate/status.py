@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.config.site import Site
@@ -26,6 +27,7 @@ REMEDIES = {
     "disk-full": "Make room on that disk; receiving begins again by itself",
     "fenced": "`bridge fence show` says why; `bridge fence lift` when this bridge is the only one",
     "job-stranded": "Put the name back into site.toml and start the service again, or cancel the job",
+    "rules-refused": "Mend rules.toml, then `bridge rules reload`",
     "study-held": "Look at the study; `bridge jobs release` with its name lets it go on",
     "study-incomplete": "Send what is missing, or `bridge jobs release` with its name takes it as it is",
     "study-set-aside": "The log has its errors; it is looked at again when something of it arrives",
@@ -38,6 +40,7 @@ WAITS_FOR_A_PERSON = {
     JobState.FAILED: "`bridge jobs list --state failed`, then retry, rerun or cancel",
 }
 
+ABOUT_STUDIES = frozenset({"study-held", "study-incomplete", "study-set-aside"})
 OVER = frozenset({JobState.DONE, JobState.REFUSED, JobState.CANCELLED})
 
 
@@ -146,7 +149,7 @@ def status(site: Site, index: Index) -> Status:
             )
             for one in alerts
         ),
-        studies=_studies(overview),
+        studies=_studies(overview, {one.subject: one.reason for one in alerts if one.kind in ABOUT_STUDIES}),
         groups=_groups(overview),
         accounts=_accounts(site, overview),
         destinations=_destinations(site, index, overview),
@@ -173,14 +176,18 @@ def refused_peers(site: Site, index: Index, *, since: float) -> tuple[RefusedPee
     )
 
 
-def _studies(overview: Overview) -> tuple[WaitingStudy, ...]:
+def _studies(overview: Overview, alerted: Mapping[str, str]) -> tuple[WaitingStudy, ...]:
     return tuple(
         WaitingStudy(
             name=study.name,
             state="held" if study.doubts and study.state != OPEN else study.state,
             since=study.opened_at,
             why=study.waits
-            or ("objects still arrive, or its quiet period runs" if study.state == OPEN else ""),
+            or (
+                "objects still arrive, or its quiet period runs"
+                if study.state == OPEN
+                else alerted.get(study.name, "")
+            ),
             due_at=study.due_at if study.state == OPEN else None,
         )
         for study in overview.studies_waiting()

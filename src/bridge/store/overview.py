@@ -31,6 +31,14 @@ class Overview:
             rows = connection.execute(sa.select(studies).where(name).order_by(studies.c.name))
             return [Study(**row._mapping) for row in rows]
 
+    def studies_since(self, at: float) -> list[Study]:
+        """Studies of which something arrived at that time or later, the oldest first."""
+        with self._index.read() as connection:
+            rows = connection.execute(
+                sa.select(studies).where(studies.c.last_at >= at).order_by(studies.c.last_at, studies.c.name)
+            )
+            return [Study(**row._mapping) for row in rows]
+
     def studies_waiting(self) -> list[Study]:
         """Studies that are not decided, or set aside, or in doubt; the oldest first."""
         waits = sa.or_(studies.c.state.in_((OPEN, SET_ASIDE)), studies.c.doubts != "")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from bridge.cli.app import app
 from bridge.config import Site, load_site
+from bridge.store.decisions import Decisions
 from bridge.store.jobs import Decision, Jobs, JobState, NewJob, StoredResult
 from bridge.store.tables import Index, studies
 
@@ -105,7 +106,7 @@ class Bench:
             inputs="{}",
         )
         made = Decision(rule="lungs", outcome="match", reason="", explanation=EXPLANATION, job=new)
-        self.jobs.decide(STUDY, 0.0, [made])
+        Decisions(self.index).decide(STUDY, 0.0, [made])
         self.jobs.change(id, **values)
 
     def results(self, id: str) -> None:

@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def test_each_result_class_is_proposed_to_its_destination(tmp_path: Path) -> Non
         f"PACS at 127.0.0.1:{port} answers C-ECHO": "ok",
         "takes Segmentation Storage": "ok",
         "does not take Comprehensive 3D SR Storage in Explicit VR Little Endian": "wrong",
+        # Only some algorithms write one.
+        "does not take Encapsulated PDF Storage in Explicit VR Little Endian": "warn",
     }
 
 
@@ -115,6 +118,29 @@ def test_key_and_token_that_others_can_read_are_wrong(tmp_path: Path) -> None:
     assert f"chmod 600 {tmp_path / 'token'}" in remedies
 
 
+@pytest.mark.parametrize(
+    ("days", "level", "what"),
+    [
+        (-3, "wrong", "the token ended 2 days ago"),
+        (-1, "wrong", "the token ended 0 days ago"),
+        (0, "warn", "the token: 1 days left"),
+        (28, "warn", "the token: 29 days left"),
+        (29, "ok", "the token: 30 days left"),
+    ],
+)
+def test_days_of_a_token_are_counted_to_the_end_of_its_last(
+    tmp_path: Path, days: int, level: str, what: str
+) -> None:
+    bench = Bench(tmp_path)
+    ends = datetime.now().astimezone().date() + timedelta(days=days)
+    text = bench.file.read_text()
+    bench.file.write_text(
+        text.replace('token_file = "token"', f'token_file = "token"\ntoken_ends = "{ends}"')
+    )
+    [found] = [one for one in bench.json("check") if one["what"].startswith("the token")]
+    assert (found["level"], found["what"]) == (level, what)
+
+
 def test_network_file_system_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.store.disk.network_file_system", lambda folder: "nfs4")
     found = machine.machine(Bench(tmp_path).site)
@@ -146,10 +172,14 @@ def test_days_of_a_certificate_are_counted(days: float, level: Level) -> None:
     assert [one.level for one in accounts._days("account gc", "certificate", ends)] == [level]
 
 
+SEG, SR, PDF = "Segmentation Storage", "Comprehensive 3D SR Storage", "Encapsulated PDF Storage"
 RULE_KINDS = [
-    ("", ["Segmentation Storage", "Comprehensive 3D SR Storage"]),
-    ("[rules.lungs.results]\nsegmentation = false\n", ["Comprehensive 3D SR Storage"]),
-    ("[rules.lungs.results]\nmeasurement_report = false\n", ["Segmentation Storage"]),
+    ("", [SEG, SR, PDF]),
+    ("segmentation = false", [SR, PDF]),
+    ("measurement_report = false", [SEG, PDF]),
+    ("documents = false", [SEG, SR]),
+    ("picture = true", [SEG, SR, "Secondary Capture Image Storage", PDF]),
+    ('heat_map = "parametric-map"', [SEG, SR, "Parametric Map Storage", PDF]),
 ]
 
 
@@ -157,7 +187,7 @@ RULE_KINDS = [
 def test_only_what_rules_can_make_is_proposed(tmp_path: Path, results: str, kinds: list[str]) -> None:
     from pydicom.uid import UID
 
-    (tmp_path / "rules.toml").write_text(RULES + "\n" + results)
+    (tmp_path / "rules.toml").write_text(f"{RULES}\n[rules.lungs.results]\n{results}\n")
     rules = load_rules(tmp_path / "rules.toml")
     assert [UID(one).name for one in result_classes(rules, "pacs")] == kinds
     assert result_classes(rules, "archive") == ()

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from tests.unit.cli.received import receive
 from tests.unit.cli.site_bench import Bench
 
-from bridge.dicom.headers import read_body, read_header
 from bridge.errors import BridgeError
 from bridge.sandbox.phantom.study import make_study, write_study
-from bridge.store.instances import Instances
 from bridge.store.studies import Studies
 
 RULES = """\
@@ -51,27 +50,6 @@ def bench(tmp_path: Path) -> Bench:
     return made
 
 
-def received(bench: Bench, folder: Path) -> str:
-    """Keep the objects of a folder as the receiver does; returns the Study Instance UID."""
-    store = Instances(bench.index, bench.site.data / "instances", key=bytes(32))
-    (bench.site.data / "secret.key").write_bytes(bytes(32))
-    (bench.site.data / "secret.key").chmod(0o600)
-    for file in sorted(folder.iterdir()):
-        body, syntax = read_body(file)
-        header = read_header(body, syntax)
-        store.keep(
-            encoded=body,
-            header=header,
-            sop_class_uid=header.uid("SOPClassUID"),
-            sop_instance_uid=header.uid("SOPInstanceUID"),
-            transfer_syntax_uid=syntax,
-            calling_ae_title="CT1",
-            source="ct",
-            quiet_s=30.0,
-        )
-    return header.uid("StudyInstanceUID")
-
-
 def name_of(bench: Bench, uid: str) -> str:
     study = Studies(bench.index).study(uid)
     assert study is not None
@@ -79,7 +57,7 @@ def name_of(bench: Bench, uid: str) -> str:
 
 
 def test_folder_and_arrived_study_are_explained_alike(bench: Bench, phantom: Path) -> None:
-    uid = received(bench, phantom)
+    uid = receive(bench, phantom)
     name = name_of(bench, uid)
     folder, by_uid, by_name = (bench.json("explain", what) for what in (str(phantom), uid, name[:8]))
     assert folder == by_uid == by_name

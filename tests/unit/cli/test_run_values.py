@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom import dcmread
+from tests.contract.platform_benches import chest
 from typer.testing import CliRunner
 
 from bridge.cli.app import app
@@ -71,7 +75,9 @@ class Case:
         )
 
     def run(self, algorithm: str, socket: str, values: str, out: str = "out") -> Path:
-        rule = RULE.format(algorithm=algorithm, socket=socket, values=values)
+        return self.run_rule(RULE.format(algorithm=algorithm, socket=socket, values=values), out)
+
+    def run_rule(self, rule: str, out: str = "out") -> Path:
         (self.folder / "rules.toml").write_text(rule)
         words = ["run", "case", str(self.study), "--out", str(self.folder / out)]
         told = CliRunner().invoke(app, [*words, "--config", str(self.folder / "site.toml")])
@@ -113,6 +119,9 @@ def test_number_and_file_reach_the_algorithm_and_the_answer_comes_back(case: Cas
     assert json.loads(findings.read_bytes())["options"] == {"threshold": -500, "note": "ä"}
 
 
+NO_RESULTS = "[rules.case.results]\nsegmentation = false\nmeasurement_report = false\ndocuments = false"
+
+
 def test_images_at_the_platform_are_inputs_and_only_the_volume_is_sent(case: Case) -> None:
     case.run("all-kinds", "ct-image", "threshold = -400\noptions-file = {}", out="earlier")
     (earlier,) = case.jobs()
@@ -128,11 +137,12 @@ def test_images_at_the_platform_are_inputs_and_only_the_volume_is_sent(case: Cas
         f'fixed-mask = {{ image = "{mask.pk}" }}\n'
         f'moving-mask = {{ archive_item = "{item.pk}" }}'
     )
-    try:
-        case.run(REGISTRATION, "moving-image", values)
-    except BridgeError as told:
-        # The answer is two images; what becomes of those here is not the question.
-        assert told.code == "RES-060"
+    # The answer is two images, of which nothing is made.
+    out = case.run(REGISTRATION, "moving-image", f"{values}\n{NO_RESULTS}")
+    assert sorted(one.name for one in out.iterdir()) == [".bridge", "report.html"]
+    report = (out / "report.html").read_text()
+    assert "The rule makes no results" in report
+    assert 'src="data:image/webp;base64,' in report
     job = case.jobs()[-1]
     given = case.given(job)
     sent = given.pop("moving-image")
@@ -181,3 +191,91 @@ def test_case_whose_rule_was_mended_goes_on_in_the_same_folder(case: Case) -> No
     with pytest.raises(BridgeError):
         case.run("air-by-threshold", "ct-image", 'threshold = "high"\noptions-file = {}')
     assert len(case.sandbox.ledger()) == 2
+
+
+WITHOUT_VOLUME = """\
+[rules.case]
+mode = "live"
+platform = "gc"
+algorithm = "{algorithm}"
+destinations = ["pacs"]
+study = {{ StudyInstanceUID = "{study}" }}
+
+[rules.case.values]
+{values}
+
+[rules.case.results]
+private_codes = true
+"""
+
+
+def first_of(study: Path) -> Any:
+    return dcmread(next(path for path in sorted(study.rglob("*")) if path.is_file()))
+
+
+def test_rule_whose_inputs_are_all_at_the_platform_files_values_and_documents_in_its_study(
+    case: Case,
+) -> None:
+    source = first_of(case.study)
+    file = case.folder / "chest.mha"
+    file.write_bytes(chest(case.folder))
+    item = case.sandbox.add_archive_item("chest-cts", {"ct-image": file})
+    values = f'ct-image = {{ archive_item = "{item.pk}" }}\nthreshold = -400\noptions-file = {{}}'
+    rule = WITHOUT_VOLUME.format(algorithm="all-kinds", study=source.StudyInstanceUID, values=values)
+    out = case.run_rule(rule)
+    results = {path.name: dcmread(path) for path in out.glob("*.dcm")}
+    assert {one.Modality for one in results.values()} == {"SR", "DOC"}, "masks lie on no image of the study"
+    for one in results.values():
+        assert (one.StudyInstanceUID, one.PatientID) == (source.StudyInstanceUID, source.PatientID)
+        assert "CurrentRequestedProcedureEvidenceSequence" not in one
+        assert "SourceInstanceSequence" not in one
+        made_by = [item.ManufacturerModelName for item in one.ContributingEquipmentSequence]
+        assert source.ManufacturerModelName not in made_by
+    assert "air-mask: no image of the study was sent" in (out / "report.html").read_text()
+    assert case.uploads() == 1, "the options, and no voxel"
+    case.run_rule(rule)
+    case.run_rule(rule, out="elsewhere")
+    assert len(case.sandbox.ledger()) == 2, "its options are a file, which no earlier job can be told by"
+
+
+def test_rule_without_a_volume_is_for_its_own_study_alone(case: Case) -> None:
+    with pytest.raises(BridgeError) as told:
+        case.run_rule(WITHOUT_VOLUME.format(algorithm="other-inputs", study="1.2.3", values="threshold = 1"))
+    assert told.value.code == "RUN-004"
+    assert case.sandbox.ledger() == []
+
+
+def test_files_of_the_site_are_inputs_and_another_content_is_another_job(case: Case) -> None:
+    source = first_of(case.study)
+    (case.folder / "protocol.pdf").write_bytes(b"%PDF-1.4 of the site")
+    with zipfile.ZipFile(case.folder / "atlas.zip", "w") as archive:
+        archive.writestr("a.txt", "1")
+    values = 'atlas = { file = "atlas.zip" }\nprotocol = { file = "protocol.pdf" }'
+    rule = WITHOUT_VOLUME.format(algorithm="other-inputs", study=source.StudyInstanceUID, values=values)
+    out = case.run_rule(rule)
+    (told,) = [
+        one for one in out.rglob("*.json") if b'"protocol"' in one.read_bytes() and "outputs" in one.parts
+    ]
+    content = (case.folder / "protocol.pdf").read_bytes()
+    assert json.loads(told.read_bytes())["protocol"]["sha256"] == hashlib.sha256(content).hexdigest()
+    case.run_rule(rule)
+    assert len(case.sandbox.ledger()) == 1
+    (case.folder / "protocol.pdf").write_bytes(b"%PDF-1.4 of another day")
+    case.run_rule(rule)
+    assert len(case.sandbox.ledger()) == 2
+
+
+@pytest.mark.parametrize(
+    ("atlas", "code"),
+    [(b"%PDF-1.4", "GC-216"), (bytes(128) + b"DICM", "PRE-004")],
+    ids=["another-kind", "a-patient"],
+)
+def test_file_that_must_not_go_is_a_sentence_and_nothing_leaves(case: Case, atlas: bytes, code: str) -> None:
+    (case.folder / "protocol.pdf").write_bytes(b"%PDF-1.4 of the site")
+    (case.folder / "atlas.zip").write_bytes(atlas)
+    values = 'atlas = { file = "atlas.zip" }\nprotocol = { file = "protocol.pdf" }'
+    uid = first_of(case.study).StudyInstanceUID
+    with pytest.raises(BridgeError) as told:
+        case.run_rule(WITHOUT_VOLUME.format(algorithm="other-inputs", study=uid, values=values))
+    assert told.value.code == code
+    assert case.uploads() == 0

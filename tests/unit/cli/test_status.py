@@ -85,6 +85,25 @@ def test_studies_say_why_they_wait(bench: Bench) -> None:
     assert (told["held12345678"]["state"], told["held12345678"]["due_at"]) == ("held", None)
 
 
+def test_held_study_says_why_it_is_held(bench: Bench) -> None:
+    bench.study("held12345678", "1.2.4", doubts="STU-001:x")
+    Alerts(bench.index).begin("study-held", "held12345678", "STU-001: the study has 2 different Patient IDs")
+    [held] = bench.json("status")["studies"]
+    assert held["why"] == "STU-001: the study has 2 different Patient IDs"
+
+
+def test_what_nothing_is_said_of_has_no_column(bench: Bench) -> None:
+    bench.lives()
+    bench.job("aaaa1111", state=JobState.DONE)
+    told = bench.run("status")[1].splitlines()
+    assert ["what", "count"] in [line.split() for line in told]
+    assert ["platform", "at", "work", "waiting"] in [line.split() for line in told]
+    bench.job("bbbb1111", state=JobState.FAILED, run=1)
+    rows = [line.split() for line in bench.run("status")[1].splitlines()]
+    assert ["what", "count", "oldest", "do"] in rows
+    assert ["jobs", "done", "1", "-"] in rows
+
+
 def test_refused_peer_comes_with_what_would_admit_it(bench: Bench) -> None:
     Refusals(bench.index).note("NEWCT", "BRIDGE", "10.0.0.7", Why.CALLING)
     Refusals(bench.index).note("LOST", "OTHER", "10.0.0.8", Why.CALLED)

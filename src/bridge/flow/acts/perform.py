@@ -7,7 +7,7 @@ A crash may let an act be performed twice: each looks whether the job's timeline
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import sqlalchemy.exc
 
@@ -18,10 +18,13 @@ from bridge.flow.acts.asked import find, moved_on, not_so, the_job, waits_for_re
 from bridge.flow.acts.retry import retry
 from bridge.flow.job import platform_queue, stage_id
 from bridge.flow.keeping.fencing import LIFT, fence_lift
+from bridge.flow.keeping.resume import STRANDED
 from bridge.flow.parts import Parts
+from bridge.flow.study.rulebook import RELOAD
 from bridge.log import event
 from bridge.store.acts import DONE, REFUSED, Turning
 from bridge.store.rows import FINAL, Act, Job, JobState
+from bridge.store.studies import GONE, Study
 
 log = logging.getLogger("bridge.acts")
 
@@ -33,27 +36,47 @@ def release(parts: Parts, act: Act) -> str:
     """Let a job go on that its rule holds, or decide about a study that is held for a doubt."""
     job = find(parts, act.target)
     if job is None:
-        if parts.studies.accept(act.target):
-            return f"study {act.target} is released: the rules look at it now"
-        raise ConfigError(
-            "ACT-003",
-            f"no job and no held study has the name {act.target[:40]}",
-            "a job that its rule holds, or a study that is held for a doubt",
-            "`bridge jobs list` shows both",
-        )
-    answer = f"job {job.id[:8]} is released"
-    if parts.acts.noted(act, job.id):
-        return answer
+        return _release_study(parts, parts.studies.named(act.target), act.target)
+    answer, noted = f"job {job.id[:8]} is released", parts.acts.noted(act, job.id)
     if not waits_for_release(job):
+        if noted:
+            return answer
         raise not_so(job, "a job that its rule holds, or that waits because its study is in doubt")
     if job.code:
         study = parts.studies.study(job.study_instance_uid)
-        if not parts.acts.fulfil(act, job) or study is None or not parts.studies.accept(study.name):
+        _refuse_gone(study)
+        if not noted and not parts.acts.fulfil(act, job):
+            raise moved_on(job)
+        # A crash may have left the study as it was, or kept the answer back.
+        if study is None or not (parts.studies.accept(study.name) or noted):
             raise moved_on(job)
         return f"study {study.name} is released, and job {job.id[:8]} with it"
     if not parts.acts.fulfil(act, job, state=JobState.READY, reason=""):
         raise moved_on(job)
     return answer
+
+
+def _release_study(parts: Parts, study: Study | None, name: str) -> str:
+    _refuse_gone(study)
+    if study is None or not parts.studies.accept(study.name):
+        raise ConfigError(
+            "ACT-003",
+            f"no job and no held study has the name {name[:40]}",
+            "a job that its rule holds, or a study that is held for a doubt",
+            "`bridge jobs list` shows both",
+        )
+    return f"study {study.name} is released: the rules look at it now"
+
+
+def _refuse_gone(study: Study | None) -> None:
+    """Raises ConfigError (ACT-007): there is nothing that a person could accept."""
+    if study is not None and GONE in study.doubts:
+        raise ConfigError(
+            "ACT-007",
+            f"study {study.name}, whose pixels are gone",
+            "the study, sent again",
+            "It is decided when all of it is here",
+        )
 
 
 def cancel(parts: Parts, act: Act) -> str:
@@ -67,6 +90,7 @@ def cancel(parts: Parts, act: Act) -> str:
         changes = {"state": JobState.CANCELLED, "code": "", "reason": reason}
         if not parts.acts.fulfil(act, job, turning=Turning.OVER, **changes):
             raise moved_on(job)
+    parts.alerts.end(STRANDED, job.id)
     answer = f"job {job.id[:8]} is cancelled"
     if tells:
         queue = platform_queue(job.account)
@@ -116,16 +140,18 @@ ACTS: dict[str, Callable[[Parts, Act], str]] = {
 }
 
 
-def perform(parts: Parts, *, only: str | None = None) -> None:
+def perform(parts: Parts, *, reload: Callable[[], str], only: Collection[str] = ()) -> None:
     """Fulfil or refuse every wish that waits. One that fails for no reason of its own stays for the next look.
 
-    `only`: the one act that is performed now; the others wait.
+    Args:
+        reload: reads the rules again.
+        only: the acts that are performed now, where others wait.
     """
     for act in parts.acts.waiting():
-        if only is not None and act.act != only:
+        if only and act.act not in only:
             continue
         try:
-            outcome, answer = DONE, _perform(parts, act)
+            outcome, answer = DONE, _perform(parts, act, reload)
         except BridgeError as error:
             outcome, answer = REFUSED, error.sentence()
         except (OSError, sqlalchemy.exc.OperationalError):
@@ -146,7 +172,9 @@ def perform(parts: Parts, *, only: str | None = None) -> None:
         )
 
 
-def _perform(parts: Parts, act: Act) -> str:
+def _perform(parts: Parts, act: Act, reload: Callable[[], str]) -> str:
+    if act.act == RELOAD:
+        return reload()
     if act.act not in ACTS:
-        raise ConfigError("ACT-002", f"the act {act.act[:20]!r}", f"one of {', '.join(ACTS)}")
+        raise ConfigError("ACT-002", f"the act {act.act[:20]!r}", f"one of {', '.join((*ACTS, RELOAD))}")
     return ACTS[act.act](parts, act)
