@@ -211,7 +211,7 @@ def parcel_of(bench: Bench | JobBench, order: Order) -> Parcel:
             size_bytes=len(bench.volumes[file.input]),
             sha256=hashlib.sha256(bench.volumes[file.input]).hexdigest(),
         )
-        for file in order.files
+        for file in (*order.files, *order.copies)
     )
     parcel: Parcel = through_json(Parcel(order=order, files=files, values=order.values))
     return parcel

@@ -53,6 +53,15 @@ class OrderedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedCopy:
+    """A file of the site's own, which goes as it stands."""
+
+    input: str
+    file_name: str
+    """Neutral, as that of a volume."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderedValue:
     """A number, text or structure that the rule gives to the platform."""
 
@@ -69,11 +78,12 @@ class Order:
     steps: tuple[Step, ...]
     details: dict[str, str]
     """The platform's own words for its steps, for example the address of the algorithm."""
+    copies: tuple[OrderedCopy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParcelFile:
-    """A converted file, ready to leave."""
+    """A file that was converted or copied, ready to leave."""
 
     input: str
     ref: str

@@ -106,12 +106,9 @@ async def adopt(
         )
 
     found = await _patiently(look, retry_s)
-    by_item = bool(asked.items or asked.archive)
-    # An archive without items names no item to look for, which must not mean every job.
-    jobs = [one for one in found.jobs if one.item or not by_item]
     taken = []
-    for number, one in enumerate(jobs, start=1):
-        tell(f"job {number} of {len(jobs)}")
+    for number, one in enumerate(found.jobs, start=1):
+        tell(f"job {number} of {len(found.jobs)}")
         taken.append(await _take(platform, one, shelf, retry_s))
     return Adopted(jobs=tuple(taken), without=found.without)
 

@@ -10,6 +10,9 @@ import httpx
 
 from bridge.platforms.failures import failed
 
+LONGEST_WISH_S = 86_400.0
+"""A slip of a proxy must not put a job to sleep for ever."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -24,12 +27,12 @@ class Answer:
         return http_date_s(self.headers.get("date", ""))
 
     def retry_after_s(self) -> float | None:
-        """`Retry-After`, given in seconds or as a date, in seconds from the answer; RFC 9110 10.2.3."""
+        """`Retry-After`, given in seconds or as a date, in seconds from the answer, at most a day; RFC 9110 10.2.3."""
         wish = self.headers.get("retry-after", "").strip()
         if wish.isdecimal():
-            return float(wish)
+            return min(float(wish), LONGEST_WISH_S)
         until, now = http_date_s(wish), self.date_s()
-        return max(0.0, until - now) if until is not None and now is not None else None
+        return min(max(0.0, until - now), LONGEST_WISH_S) if until is not None and now is not None else None
 
 
 class Download:

@@ -54,13 +54,16 @@ class Adopts(Protocol):
         items: tuple[str, ...] = (),
         archive: str = "",
     ) -> Adoption:
-        """Jobs of an algorithm with their inputs; a job belongs to an item whose values hold all its inputs.
+        """Jobs of an algorithm with their inputs; a job belongs to the item whose values are its inputs.
+
+        Without such an item, to the only one that holds them among others; where several do, to none. A job of two
+        items is told twice.
 
         Args:
             pin: only jobs that this version computed.
             images: ids at the platform; only jobs that have one of them as input.
             items: ids of an archive's items; only jobs that were made from one of them.
-            archive: the name of an archive, for all its items.
+            archive: the name of an archive, for all its items; without items, no job.
         Raises ConfigError (unknown algorithm or archive), TryLater, Unauthorized.
         """
 

@@ -74,6 +74,8 @@ class InputSpec:
     """The platform's own word for its kind, for example `Integer`."""
     media_type: str = ""
     """Of the file that is wanted, where it is one."""
+    suffix: str = ""
+    """How its name must end, with the dot; "" where the platform does not say."""
     labels: tuple[Label, ...] = ()
     """Values that a mask may have besides 0; () where any will do."""
 
@@ -136,6 +138,16 @@ class There:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedFile:
+    """Facts about a file of the site's own."""
+
+    input: str
+    media_type: str
+    """By what it holds; "" where nothing tells."""
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What a rule asks of a platform."""
 
@@ -143,6 +155,7 @@ class Request:
     values: dict[str, Json]
     declared_version: str = ""
     there: tuple[There, ...] = ()
+    files: tuple[RequestedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

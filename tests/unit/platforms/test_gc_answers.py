@@ -141,6 +141,11 @@ def test_every_other_answer_is_an_error_and_a_commit_that_broke_off_never_a_plai
         assert isinstance(error, Unsure)
 
 
+def test_page_of_nothing_but_brackets_is_an_answer_like_any_other() -> None:
+    error = error_for(Call.CREATE, answer(502, "[" * 100_000))
+    assert isinstance(error, Unsure)
+
+
 def test_wish_of_the_platform_goes_before_the_pause_of_the_table() -> None:
     later = error_for(Call.CREATE, answer(400, BODIES["GC-101"], **{"retry-after": "7"}))
     assert isinstance(later, TryLater)

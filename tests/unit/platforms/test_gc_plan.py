@@ -10,17 +10,19 @@ from pydantic import TypeAdapter
 from tests.unit.platforms.gc_kit import Script, recorded, run, scripted, volume
 
 from bridge.errors import BridgeError, ConfigError, Refused, Unauthorized
-from bridge.export.parcel import Order, Repeat
+from bridge.export.parcel import Order, OrderedCopy, Repeat
 from bridge.platforms import (
     InputSpec,
     Interface,
     OutputSpec,
     RemoteJob,
     Request,
+    RequestedFile,
     RequestedVolume,
     Spec,
     There,
 )
+from bridge.platforms.grand_challenge.planning import value_bytes
 from bridge.platforms.grand_challenge.shapes import Socket
 from bridge.platforms.grand_challenge.sockets import kind_of, media_type
 from bridge.results.output import Label, Output, OutputKind
@@ -55,6 +57,7 @@ def test_both_interfaces_of_a_recorded_algorithm() -> None:
                     kind=OutputKind.FILE,
                     word="Anything",
                     media_type="application/json",
+                    suffix=".json",
                 ),
             ),
             outputs=outputs,
@@ -311,6 +314,75 @@ def test_value_for_a_file_socket_is_sent_as_a_file_where_it_can_be_one(
 
 
 @pytest.mark.parametrize(
+    ("wanted", "found", "is_taken"),
+    [
+        ("application/pdf", "application/pdf", True),
+        ("application/pdf", "application/zip", False),
+        ("application/pdf", "", False),
+        ("application/zip", "application/zip", True),
+        ("application/json", "application/json", True),
+        ("application/json", "text/plain", False),
+        ("text/csv", "text/plain", True),
+        ("text/csv", "application/json", True),
+        ("text/csv", "", False),
+        ("model/obj", "text/plain", True),
+        ("video/mp4", "video/mp4", True),
+        ("image/png", "image/jpeg", False),
+        ("application/vnd.sqlite3", "", True),
+        ("application/octet-stream", "application/pdf", True),
+    ],
+)
+def test_file_of_the_site_is_sent_where_it_is_what_the_socket_takes(
+    wanted: str, found: str, is_taken: bool
+) -> None:
+    """What cannot be told by its content is left to the platform; what can be is never paid for in vain."""
+    spec = with_inputs(InputSpec(name="f", kind=FILE, word="X file", media_type=wanted, suffix=".x"))
+    request = Request(
+        volumes=(), values={}, files=(RequestedFile(input="f", media_type=found, size_bytes=3),)
+    )
+    if not is_taken:
+        with pytest.raises(Refused) as caught:
+            PLATFORM.plan(spec, request)
+        assert caught.value.code == "GC-216"
+        return
+    order = PLATFORM.plan(spec, request)
+    assert order.copies == (OrderedCopy(input="f", file_name="f.x"),)
+    assert [step.name for step in order.steps] == ["upload:f", "count", "create"]
+    assert order.steps[-1].needs == ("upload:f", "count")
+
+
+def test_value_is_written_as_its_kind_says_whatever_the_socket_s_path_ends_in() -> None:
+    spec = with_inputs(InputSpec(name="f", kind=FILE, media_type="application/json", suffix=".config"))
+    order = PLATFORM.plan(spec, Request(volumes=(), values={"f": "a text"}))
+    assert value_bytes(order.details["upload:f"], "a text") == b'"a text"'
+
+
+@pytest.mark.parametrize(
+    "socket",
+    [
+        InputSpec(name="f", kind=IMAGE),
+        InputSpec(name="f", kind=MASK),
+        InputSpec(name="f", kind=VALUE, word="Integer"),
+        InputSpec(name="f", kind=FILE, word="DICOM Image Set"),
+    ],
+    ids=["image", "mask", "value", "dicom-set"],
+)
+def test_file_of_the_site_goes_into_no_other_socket(socket: InputSpec) -> None:
+    file = RequestedFile(input="f", media_type="application/json", size_bytes=3)
+    with pytest.raises(Refused) as caught:
+        PLATFORM.plan(with_inputs(socket), Request(volumes=(), values={}, files=(file,)))
+    assert caught.value.code == "GC-212"
+
+
+def test_volume_for_a_socket_of_a_document_is_refused_with_what_to_do() -> None:
+    spec = with_inputs(InputSpec(name="f", kind=FILE, word="PDF file", media_type="application/pdf"))
+    with pytest.raises(Refused) as caught:
+        PLATFORM.plan(spec, Request(volumes=(volume("f"),), values={}))
+    assert "a file (PDF file)" in caught.value.found
+    assert "{ file =" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
     ("value", "address"),
     [
         ({"image": "i1"}, "image/i1"),
@@ -326,6 +398,12 @@ def test_image_at_the_platform_is_named_and_nothing_is_uploaded(value: Any, addr
     assert order.details["there:mask"] == address
     assert [step.name for step in order.steps] == ["there:mask", "count", "create"]
     assert [value.input for value in order.values] == ["t"]
+
+
+def test_dicom_set_that_is_at_the_platform_is_named_as_an_image() -> None:
+    spec = with_inputs(InputSpec(name="ct", kind=FILE, word="DICOM Image Set"))
+    order = PLATFORM.plan(spec, Request(volumes=(), values={"ct": {"image": "i1"}}))
+    assert order.details["there:ct"] == "image/i1"
 
 
 def test_image_at_the_platform_may_come_from_the_house_as_well_as_from_the_rule() -> None:

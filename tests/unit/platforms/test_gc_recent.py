@@ -244,6 +244,36 @@ def test_archive_that_is_not_visible_is_a_config_error(archive: Cloud, wish: dic
     assert caught.value.code == "GC-260"
 
 
+@pytest.mark.parametrize("values", [None, []], ids=["no-items", "item-without-values"])
+def test_archive_that_names_no_value_finds_no_job(archive: Cloud, values: list[int] | None) -> None:
+    """Every job of the algorithm, other people's images among them, would else be taken for the archive's."""
+    archive.items = {} if values is None else {"t1": values}
+    assert archive.earlier(archive="corona").jobs == ()
+    assert archive.earlier(archive="corona", images=("i1",)).jobs == ()
+
+
+def test_job_of_values_that_several_items_share_belongs_to_none_of_them(archive: Cloud) -> None:
+    """A fixed image in every item: the job says nothing of the patient of any one of them."""
+    archive.items = {"t1": [1, 2], "t2": [2, 3]}
+    found = archive.earlier(archive="corona")
+    assert [(one.job.remote_id, one.item) for one in found.jobs] == [("j1", "t1")]
+    assert found.without == ("t2",)
+
+
+def test_job_belongs_to_the_item_of_exactly_its_inputs_whatever_other_items_hold(archive: Cloud) -> None:
+    archive.items = {"t1": [1, 2], "t2": [2], "t3": [1]}
+    found = archive.earlier(archive="corona")
+    assert [(one.job.remote_id, one.item) for one in found.jobs] == [("j1", "t3"), ("j2", "t2")]
+    assert found.without == ("t1",)
+
+
+def test_items_of_exactly_the_same_values_both_have_the_job(archive: Cloud) -> None:
+    archive.items = {"t1": [1], "t2": [1]}
+    found = archive.earlier(archive="corona")
+    assert [(one.job.remote_id, one.item) for one in found.jobs] == [("j1", "t1"), ("j1", "t2")]
+    assert found.without == ()
+
+
 def test_platform_offers_what_others_may_not() -> None:
     platform = Cloud().platform()
     assert isinstance(platform, Adopts)

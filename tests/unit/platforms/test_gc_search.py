@@ -334,7 +334,7 @@ def filed(pk: str, file: str, status: str = "Succeeded") -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize("file", ["options-k-1.json", "options-k-1_fH91xh3.json"])
+@pytest.mark.parametrize("file", ["k-1-options.json", "k-1-options_fH91xh3.json", "options-k-1.json"])
 def test_job_of_files_alone_is_found_by_their_names_even_after_a_restore(file: str) -> None:
     others = [filed("j0", "options-q-1.json"), filed("j1", file), filed("j2", "options-k-2.json")]
     assert found(find(RemoteJob(key="k"), with_file(), all_jobs=others)) == "j1"

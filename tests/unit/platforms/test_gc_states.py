@@ -99,6 +99,14 @@ def test_job_cancelled_with_a_good_image_was_stopped_by_somebody() -> None:
     assert (state.verdict, state.reason) == (Verdict.CANCELLED, "stopped at the platform")
 
 
+def test_cancelled_job_of_files_may_have_been_refused_one_of_them() -> None:
+    """Only an upload session tells a reason, and a file has none."""
+    notes = {"upload:atlas": {"pk": "u1"}, "create": {"pk": "j1"}}
+    state = looked_at("Cancelled", notes)
+    assert state.verdict is Verdict.CANCELLED
+    assert "the file for atlas was refused" in state.reason
+
+
 def test_failed_job_says_that_the_platform_tells_no_reason() -> None:
     state = seen("failed-detail")
     assert state.verdict is Verdict.FAILED

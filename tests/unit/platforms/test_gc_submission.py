@@ -255,7 +255,7 @@ def test_value_for_a_file_socket_travels_as_json_under_a_name_of_the_job() -> No
         (upload,) = sandbox.platform.uploads.values()
         stored = [path for path in (Path(folder) / "store").rglob("*") if path.is_file()]
         assert [json.loads(path.read_bytes()) for path in stored] == [{"a": "ß"}]
-    assert upload.filename == "options-k-1.json"
+    assert upload.filename == "k-1-options.json"
     assert done.notes["upload:options"]["pk"] == upload.pk
 
 
@@ -378,7 +378,12 @@ def test_image_at_the_platform_is_looked_up_before_the_job_costs(
             TryLater,
             "GC-227",
         ),
-        ("job/j9/lungs", {"GET algorithms/jobs/j9/": {"pk": "j9", "status": "Failed"}}, Never, "GC-225"),
+        (
+            "job/j9/lungs",
+            {"GET algorithms/jobs/j9/": {"pk": "j9", "status": "Failed", "outputs": [valued("lungs", "i1")]}},
+            Never,
+            "GC-225",
+        ),
     ],
 )
 def test_image_at_the_platform_that_is_not_to_be_had(

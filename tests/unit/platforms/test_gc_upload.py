@@ -23,7 +23,7 @@ from bridge.errors import Damaged, Never, TryLater, Unsure
 from bridge.export.parcel import ParcelFile
 from bridge.platforms import RemoteJob
 from bridge.platforms.grand_challenge.api import Api
-from bridge.platforms.grand_challenge.names import is_named, key_of, upload_name
+from bridge.platforms.grand_challenge.names import file_upload_name, is_named, key_of, upload_name
 from bridge.platforms.grand_challenge.options import Options
 from bridge.platforms.grand_challenge.shapes import StoredPart, Upload
 from bridge.platforms.grand_challenge.upload import MIB, MOST_PARTS, Brought, Uploader, parts_of
@@ -409,9 +409,25 @@ def test_name_of_an_upload_holds_the_key_and_fits() -> None:
     assert name.endswith(".mha")
 
 
+def test_name_of_a_file_has_the_key_first_and_fits() -> None:
+    name = file_upload_name(JOB, "s" * 200 + ".mha")
+    assert name.startswith(f"{JOB.key}-1-s")
+    assert key_of(name) == JOB.key
+    assert len(name) <= 128
+
+
+@pytest.mark.parametrize("name_of", [upload_name, file_upload_name])
+def test_two_long_sockets_that_begin_alike_are_two_uploads(name_of: Any) -> None:
+    one, other = ("a-socket-of-many-words-" * 4 + end + ".json" for end in ("left", "right"))
+    assert name_of(JOB, one) != name_of(JOB, other)
+
+
 @pytest.mark.parametrize(
     ("name", "key"),
     [
+        ("0123456789abcdef0123456789abcdef-1-options-file.json", "0123456789abcdef0123456789abcdef"),
+        ("0123456789abcdef0123456789abcdef-12-opt_fH91xh3.json", "0123456789abcdef0123456789abcdef"),
+        ("0123456789abcdef0123456789abcdef.json", ""),
         ("ct-image-0123456789abcdef0123456789abcdef-1.mha", "0123456789abcdef0123456789abcdef"),
         ("options-0123456789abcdef0123456789abcdef-12_fH91xh3.json", "0123456789abcdef0123456789abcdef"),
         ("image10x10x10.mha", ""),
@@ -437,3 +453,25 @@ def test_key_is_read_from_names_of_ours_only(name: str, key: str) -> None:
 def test_file_of_ours_is_known_behind_the_mark_of_the_storage(theirs: str, is_ours: bool) -> None:
     assert is_named("a-k-1.json", theirs) is is_ours
     assert not is_named("", theirs)
+
+
+KEY_FIRST = "0123456789abcdef0123456789abcdef-1-options-for-the-left-side"
+
+
+@pytest.mark.parametrize(
+    ("stem", "is_ours"),
+    [
+        (KEY_FIRST, True),
+        (KEY_FIRST[:40], True),
+        (f"{KEY_FIRST}_fH91xh3", True),
+        (f"{KEY_FIRST[:40]}_fH91xh3", True),
+        (KEY_FIRST[:34], False),
+        (KEY_FIRST.replace("-1-", "-2-"), False),
+        (KEY_FIRST.replace("0123", "3210"), False),
+        (KEY_FIRST + "s", False),
+    ],
+)
+def test_file_of_ours_is_known_though_storage_cut_the_end_of_its_name(stem: str, is_ours: bool) -> None:
+    """A database that keeps 100 characters of a path leaves some 50 for the name."""
+    assert is_named(f"{KEY_FIRST}.json", f"{stem}.json") is is_ours
+    assert not is_named(f"{KEY_FIRST}.json", f"{stem}.csv")

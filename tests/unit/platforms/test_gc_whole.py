@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
 import json
+import zipfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +18,9 @@ from tests.contract.platform_benches import chest
 from tests.contract.platform_engine import Engine, JobBench, Sink, again, through_json
 from tests.unit.platforms.gc_kit import Token
 
-from bridge.errors import BridgeError, Held, Never, TryLater, Unsure
+from bridge.errors import BridgeError, Held, Never, Refused, TryLater, Unsure
 from bridge.itk import ItkImage, read_image, write_image
-from bridge.platforms import Account, RemoteJob, Request, RequestedVolume, Verdict
+from bridge.platforms import Account, RemoteJob, Request, RequestedFile, RequestedVolume, Verdict
 from bridge.platforms.grand_challenge import GrandChallenge
 from bridge.platforms.http import Http
 from bridge.results.output import OutputKind, Presence
@@ -68,10 +71,17 @@ class House:
         return asyncio.run(whole())
 
     def prepare(
-        self, algorithm: str, values: dict[str, Any] | None = None, labels: bool = False, **volumes: bytes
+        self,
+        algorithm: str,
+        values: dict[str, Any] | None = None,
+        labels: bool = False,
+        files: dict[str, tuple[str, bytes]] | None = None,
+        **volumes: bytes,
     ) -> Engine:
+        """`files`: media type and content of files of the site's own, by socket."""
         named = {name.replace("_", "-"): data for name, data in volumes.items()}
-        engine = self.engine(**named)
+        copies = files or {}
+        engine = self.engine(**named, **{name: data for name, (_, data) in copies.items()})
         request = Request(
             volumes=tuple(
                 RequestedVolume(
@@ -84,6 +94,10 @@ class House:
                 for name in named
             ),
             values=values or {},
+            files=tuple(
+                RequestedFile(input=name, media_type=media_type, size_bytes=len(data))
+                for name, (media_type, data) in copies.items()
+            ),
         )
         self.run(lambda platform: engine.prepare(platform, algorithm, request), engine)
         return engine
@@ -125,8 +139,6 @@ class _Shelf:
         self._files = files
 
     def open(self, ref: str) -> Any:
-        import io
-
         return io.BytesIO(self._files[ref])
 
 
@@ -156,6 +168,64 @@ def test_image_value_and_file_in_and_outputs_of_every_kind_out(house: House) -> 
     assert {output.word for output, _ in got.values()} >= {"Heat Map", "CSV file", "2D bounding box"}
     assert all(output.presence is Presence.HERE for output, _ in got.values())
     assert house.billed() == 1
+
+
+def zipped(**members: bytes) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+PDF, TABLE = b"%PDF-1.4\n%%EOF\n", b"a,b\n1,2\n"
+FILES = {"atlas": ("application/zip", zipped(a=b"1")), "protocol": ("application/pdf", PDF)}
+
+
+def told(files: dict[str, tuple[str, bytes]]) -> dict[str, Any]:
+    return {
+        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        for name, (_, data) in files.items()
+    }
+
+
+def test_files_of_the_site_arrive_bit_for_bit_beside_a_volume(house: House) -> None:
+    files = {**FILES, "references": ("text/plain", TABLE)}
+    engine = house.prepare("other-inputs", files=files, ct_image=house.chest)
+    assert house.finish(engine).verdict is Verdict.DONE
+    summary = json.loads(house.outputs(engine)["summary"][1])
+    assert summary == {"ct-image": {"shape": [16, 48, 48]}, **told(files)}
+    assert house.billed() == 1
+
+
+@pytest.mark.parametrize("is_begun", [True, False], ids=["begun", "row-of-before"])
+@pytest.mark.parametrize(("status", "after"), [(504, True), (500, False)], ids=["made", "not-made"])
+def test_job_of_files_alone_is_found_by_their_names_when_its_answer_is_lost(
+    house: House, status: int, after: bool, is_begun: bool
+) -> None:
+    engine = house.prepare("other-inputs", files=FILES)
+    assert engine.parcel.order.files == ()
+    house.sandbox.arm(Fault(method="POST", path="*/algorithms/jobs/", status=status, after=after))
+    assert isinstance(house.try_to(engine, "create"), Unsure)
+    if not is_begun:
+        engine.keep(RemoteJob(key=engine.job.key))
+    assert house.finish(engine).verdict is Verdict.DONE
+    got = house.outputs(engine)
+    assert json.loads(got["summary"][1]) == told(FILES)
+    assert got["report"][1].startswith(b"%PDF-")
+    assert house.billed() == 1
+
+
+def test_image_at_the_platform_goes_into_a_socket_of_a_dicom_set_and_a_volume_does_not(
+    house: House, tmp_path: Path
+) -> None:
+    there = house.sandbox.add_image(tmp_path / "chest.mha")
+    engine = house.prepare("other-inputs", {"dicom-ct": {"image": there.pk}})
+    assert house.finish(engine).verdict is Verdict.DONE
+    assert json.loads(house.outputs(engine)["summary"][1]) == {"dicom-ct": {"shape": [16, 48, 48]}}
+    with pytest.raises(Refused) as refused:
+        house.prepare("other-inputs", dicom_ct=house.chest)
+    assert refused.value.code == "GC-212"
 
 
 @pytest.mark.parametrize("old", ["interface_key_only", "old_algorithms", "parts_as_sent"])

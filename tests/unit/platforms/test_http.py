@@ -267,6 +267,8 @@ def test_certificate_and_transfer_errors_of_a_download_are_ours() -> None:
     ("headers", "wish"),
     [
         ({"retry-after": "120"}, 120.0),
+        ({"retry-after": "9" * 400}, 86_400.0),
+        ({"retry-after": "Sat, 21 Nov 2099 00:10:00 GMT", "date": "Sat, 21 Nov 2026 00:08:30 GMT"}, 86_400.0),
         ({"retry-after": "Sat, 21 Nov 2026 00:10:00 GMT", "date": "Sat, 21 Nov 2026 00:08:30 GMT"}, 90.0),
         ({"retry-after": "Sat, 21 Nov 2026 00:07:00 GMT", "date": "Sat, 21 Nov 2026 00:08:30 GMT"}, 0.0),
         ({"retry-after": "soon"}, None),

@@ -120,6 +120,23 @@ def test_uploaded_file_is_consumed_by_its_job(cloud: Any, ct: dict[str, str]) ->
 
 
 @pytest.mark.parametrize(
+    ("name", "end"),
+    [("my-options.json", "/my-options.json"), ("k" * 90 + ".json", "k_fH91xh3.json")],
+    ids=["kept", "cut"],
+)
+def test_file_keeps_the_name_of_its_upload_as_far_as_a_path_of_100_characters_goes(
+    cloud: Any, ct: dict[str, str], name: str, end: str
+) -> None:
+    file = {"user_upload": cloud.upload(b"{}", name)}
+    posted = cloud.post("air-by-threshold", ct_image=ct, threshold={"value": 1}, options_file=file)
+    job = cloud.finished(posted.json()["pk"])
+    url = next(given["file"] for given in job["inputs"] if given["file"])
+    assert url.endswith(end)
+    assert len(url.partition("/media/")[2]) <= 100
+    assert cloud.api.get(url).status_code == 302
+
+
+@pytest.mark.parametrize(
     ("hangs", "content", "status"),
     [
         (False, b"{not json", "Cancelled"),

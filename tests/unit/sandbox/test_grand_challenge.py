@@ -166,14 +166,14 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
         (None, "GET", "components/interfaces/?slug=ct-image", 401, NO_CREDENTIALS),
         (None, "POST", "uploads/", 401, NO_CREDENTIALS),
         (None, "POST", "algorithms/jobs/", 401, NO_CREDENTIALS),
-        ("Bearer {token}", "GET", "components/interfaces/?limit=1", 200, 30),
+        ("Bearer {token}", "GET", "components/interfaces/?limit=1", 200, 33),
         ("Bearer {token}", "GET", "algorithms/images/", 200, 0),
         ("Bearer {token}", "DELETE", f"algorithms/jobs/{NOBODY}/", 403, FORBIDDEN),
         ("Bearer {token}", "PATCH", f"algorithms/jobs/{NOBODY}/", 403, FORBIDDEN),
         ("Bearer {token}", "DELETE", f"uploads/{NOBODY}/", 403, FORBIDDEN),
         ("Bearer {token}", "POST", f"uploads/{NOBODY}/x/list-parts/", 405, 'Method "POST" not allowed.'),
         ("Bearer {stranger}", "GET", "algorithms/?slug=identity-mask", 200, 0),
-        ("Bearer {stranger}", "GET", "components/interfaces/", 200, 30),
+        ("Bearer {stranger}", "GET", "components/interfaces/", 200, 33),
     ],
 )  # fmt: skip
 def test_who_may_do_what(
@@ -223,12 +223,12 @@ def test_paths_end_with_a_slash(cloud: Any) -> None:
 @pytest.mark.parametrize(
     ("query", "count_here", "following", "preceding"),
     [
-        ("", 30, None, None),
+        ("", 33, None, None),
         ("limit=2", 2, "limit=2&offset=2", None),
-        ("limit=20&offset=20", 10, None, "limit=20"),
+        ("limit=20&offset=20", 13, None, "limit=20"),
         ("limit=1&offset=2&x=7", 1, "limit=1&offset=3&x=7", "limit=1&offset=1&x=7"),
-        ("limit=0", 30, None, None),
-        ("limit=99999&nonsense=1", 30, None, None),
+        ("limit=0", 33, None, None),
+        ("limit=99999&nonsense=1", 33, None, None),
         ("limit=2&offset=9999", 0, None, "limit=2&offset=9997"),
     ],
 )
@@ -237,7 +237,7 @@ def test_lists_come_in_pages(
 ) -> None:
     page = cloud.api.get(f"components/interfaces/?{query}").json()
     url = f"{cloud.sandbox.base_url}components/interfaces/?"
-    assert (page["count"], len(page["results"])) == (30, count_here)
+    assert (page["count"], len(page["results"])) == (33, count_here)
     assert page["next"] == (following and url + following)
     assert page["previous"] == (preceding and url + preceding)
 

@@ -7,7 +7,7 @@ inputs of every job that was made from it. So a result finds its case though nob
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.errors import ConfigError, Never
 from bridge.platforms.grand_challenge.api import Api
@@ -30,6 +30,11 @@ class Wish:
     items: tuple[str, ...] = ()
     archive: str = ""
 
+    @property
+    def is_by_item(self) -> bool:
+        """Also where the archive turns out to be empty: then no job is meant, and not every one."""
+        return bool(self.items or self.archive)
+
 
 class Adopter:
     """Looks through the jobs of an algorithm."""
@@ -51,11 +56,12 @@ class Adopter:
                 given = {pk_of(value.image) for value in job.inputs if value.image}
                 if images and not given & images:
                     continue
-                item = _item_of(job, items)
-                if items and not item:
+                of_items = _items_of(job, items)
+                if wish.is_by_item and not of_items:
                     continue
-                met |= (given & images) | ({item} if item else set())
-                jobs.append(await self._earlier(job, item))
+                met |= (given & images) | set(of_items)
+                one = await self._earlier(job)
+                jobs += [replace(one, item=item) for item in of_items] or [one]
         return Adoption(jobs=tuple(jobs), without=tuple(sorted((images | set(items)) - met)))
 
     async def _items(self, wish: Wish) -> dict[str, frozenset[str]]:
@@ -75,7 +81,7 @@ class Adopter:
                 items += [item async for item in listed]
         return {item.pk: frozenset(str(value.pk) for value in item.values) for item in items}
 
-    async def _earlier(self, job: Job, item: str) -> Earlier:
+    async def _earlier(self, job: Job) -> Earlier:
         phase, verdict = phase_of(job.status)
         pin = pk_of(job.algorithm_image)
         key = await own_key(self._api, job)
@@ -93,14 +99,21 @@ class Adopter:
                 )
                 for value in job.inputs
             ),
-            item=item,
         )
 
 
-def _item_of(job: Job, items: dict[str, frozenset[str]]) -> str:
-    """The item whose values hold all inputs of a job: it may have more, its results among them."""
+def _items_of(job: Job, items: dict[str, frozenset[str]]) -> tuple[str, ...]:
+    """Items whose values are the inputs of a job; without one, the only item that holds them among others.
+
+    An item may have more values, its results among them. Where several hold a job's inputs, those are what the items
+    share, such as a fixed image, and the job says nothing about the case of any one of them.
+    """
     inputs = {str(value.pk) for value in job.inputs}
-    return next((pk for pk, values in items.items() if inputs and inputs <= values), "")
+    if not inputs:
+        return ()
+    same = tuple(pk for pk, values in items.items() if values == inputs)
+    holding = tuple(pk for pk, values in items.items() if values >= inputs)
+    return same or (holding if len(holding) == 1 else ())
 
 
 def _not_visible(what: str) -> ConfigError:

@@ -361,5 +361,5 @@ def _text(answer: Answer) -> str:
     """The body as one line of JSON; empty for the HTML of error pages and the XML of storage."""
     try:
         return json.dumps(json.loads(answer.body), ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""

@@ -27,6 +27,18 @@ async def why_cancelled(api: Api, job: RemoteJob) -> str:
     return "; ".join(reasons)
 
 
+def stopped(job: RemoteJob) -> str:
+    """What is left to say where no session is broken; a file that was refused leaves no trace."""
+    files = [
+        socket
+        for kind, _, socket in (step.partition(":") for step in job.notes)
+        if kind == upload_step("").rstrip(":") and session_step(socket) not in job.notes
+    ]
+    if not files:
+        return "stopped at the platform"
+    return f"stopped at the platform, or the file for {', '.join(files)} was refused: the API does not tell which"
+
+
 async def _session(api: Api, job: RemoteJob, socket: str, note: dict[str, Json]) -> UploadSession | None:
     if "pk" in note:
         try:

@@ -1,7 +1,7 @@
 """The order for an algorithm: one interface whose sockets the rule fills exactly, and the steps that submit it.
 
     upload:<socket> -> session:<socket>   a volume of ours
-    upload:<socket>                       a value for a socket that keeps it as a file: JSON, or a text
+    upload:<socket>                       a file of the site's own, or a value for a socket that keeps it as a file
     there:<socket>                        an image that is at the platform already
     count                                 jobs of the algorithm so far
     create                                costs credits
@@ -15,31 +15,42 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from bridge.errors import ConfigError, Refused
-from bridge.export.parcel import Json, Order, OrderedFile, OrderedValue, Repeat, Step
+from bridge.errors import ConfigError
+from bridge.export.parcel import Json, Order, OrderedCopy, OrderedFile, OrderedValue, Repeat, Step
+from bridge.platforms.grand_challenge.fits import (
+    JSON_FILE,
+    check_file,
+    check_value,
+    check_volume,
+    other_kind,
+    takes_image,
+)
 from bridge.platforms.grand_challenge.names import pk_of
-from bridge.platforms.grand_challenge.sockets import DICOM_SET
-from bridge.platforms.protocol import InputSpec, Interface, Request, RequestedVolume, Spec, There
+from bridge.platforms.protocol import (
+    InputSpec,
+    Interface,
+    Request,
+    Spec,
+    There,
+)
 from bridge.results.output import OutputKind
 
 FORMAT = "mha"
 COUNT, CREATE = "count", "create"
 OMITTED = "omitted"
 """In an order's details: sockets that were left out, where the platform puts its default in."""
-IMAGES = (OutputKind.IMAGE, OutputKind.MASK)
-SUFFIXES = {"application/json": ".json", "text/csv": ".csv", "text/plain": ".txt"}
-"""Files that a value of a rule can be: JSON of any kind, or a text as it stands."""
-JSON_FILE = "application/json"
-WAYS = ("image", "archive_item", "job")
-
-VALUE_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "choice": (str,),
-    "integer": (int,),
-    "float": (int, float),
-    "bool": (bool,),
+SUFFIXES = {
+    "application/json": ".json",
+    "text/csv": ".csv",
+    "text/plain": ".txt",
+    "application/pdf": ".pdf",
+    "application/zip": ".zip",
+    "model/obj": ".obj",
+    "image/png": ".png",
+    "image/jpeg": ".jpeg",
+    "video/mp4": ".mp4",
 }
-"""Kinds whose values have one type; the schema of any other is not told by the API."""
+WAYS = ("image", "archive_item", "job")
 
 
 def upload_step(socket: str) -> str:
@@ -54,9 +65,12 @@ def there_step(socket: str) -> str:
     return f"there:{socket}"
 
 
-def value_file(order: Order, socket: str) -> str:
-    """Name of the file that a value is sent as; empty where it is sent as a value."""
-    return order.details.get(upload_step(socket), "")
+def file_names(order: Order) -> dict[str, str]:
+    """Names of what is sent as files and is no image, by socket: copies, and values that are kept as files."""
+    prefix = upload_step("")
+    return {
+        step.removeprefix(prefix): name for step, name in order.details.items() if step.startswith(prefix)
+    }
 
 
 def value_bytes(file_name: str, value: Json) -> bytes:
@@ -72,23 +86,27 @@ def plan(spec: Spec, request: Request) -> Order:
     Raises:
         ConfigError: GC-210, no interface takes this set of inputs; GC-211, a value that its socket does not take;
             GC-214, an image at the platform that is not said in one way.
-        Refused: GC-212, a socket takes something else than what it was given; GC-215, labels that it does not take.
+        Refused: GC-212, a socket takes something else than what it was given; GC-215, labels that it does not take;
+            GC-216, a file of another kind than the socket's.
     """
     volumes = {volume.input: volume for volume in request.volumes}
-    given = {*volumes, *request.values, *(one.input for one in request.there)}
+    copies = {file.input: file for file in request.files}
+    given = {*volumes, *copies, *request.values, *(one.input for one in request.there)}
     interface = _match(spec, given)
     sockets = {socket.name: socket for socket in interface.inputs}
     there = {one.input: one for one in request.there}
     for name, value in request.values.items():
-        if sockets[name].kind in IMAGES:
+        if takes_image(sockets[name]):
             there[name] = _there(name, value)
     values = {name: value for name, value in sorted(request.values.items()) if name not in there}
     for name, volume in volumes.items():
-        _check_volume(sockets[name], volume)
+        check_volume(sockets[name], volume)
     for name, value in values.items():
-        _check_value(sockets[name], value)
+        check_value(sockets[name], value)
     for name, one in there.items():
         _check_there(sockets[name], one)
+    for name, file in copies.items():
+        check_file(sockets[name], file)
     files = tuple(
         OrderedFile(
             input=name,
@@ -99,7 +117,7 @@ def plan(spec: Spec, request: Request) -> Order:
         )
         for name in sorted(volumes)
     )
-    as_files = [name for name in values if sockets[name].kind is not OutputKind.VALUE]
+    as_files = sorted([*copies, *(name for name in values if sockets[name].kind is not OutputKind.VALUE)])
     details = {"pk": spec.details["pk"], "api_url": spec.details["api_url"]}
     if spec.typical_seconds is not None:
         details["typical_s"] = f"{spec.typical_seconds:g}"
@@ -107,12 +125,15 @@ def plan(spec: Spec, request: Request) -> Order:
     if omitted:
         details[OMITTED] = " ".join(omitted)
     details |= {there_step(name): _address(there[name]) for name in sorted(there)}
-    details |= {upload_step(name): f"{name}{SUFFIXES[sockets[name].media_type]}" for name in as_files}
+    details |= {upload_step(name): _file_name(sockets[name], is_copy=name in copies) for name in as_files}
     return Order(
         files=files,
         values=tuple(OrderedValue(input=name, value=value) for name, value in values.items()),
         steps=_steps(sorted(volumes), as_files, sorted(there)),
         details=details,
+        copies=tuple(
+            OrderedCopy(input=name, file_name=details[upload_step(name)]) for name in sorted(copies)
+        ),
     )
 
 
@@ -151,55 +172,6 @@ def _match(spec: Spec, given: set[str]) -> Interface:
     )
 
 
-def _check_volume(socket: InputSpec, volume: RequestedVolume) -> None:
-    if socket.word.casefold() == DICOM_SET:
-        raise Refused(
-            "GC-212",
-            f"the socket {socket.name} takes a DICOM image set",
-            "a socket that takes one image file",
-            "Choose another algorithm: the platform does not keep the positions of such a set",
-        )
-    if socket.kind not in IMAGES:
-        raise _other_kind(socket, "a volume")
-    if socket.kind is OutputKind.MASK and not volume.is_labels:
-        raise Refused("GC-212", f"the socket {socket.name} takes labels and the rule gives a picture")
-    taken = {label.value for label in socket.labels}
-    strange = sorted(set(volume.labels) - taken - {0}) if taken else [n for n in volume.labels if n > 255]
-    if volume.is_labels and strange:
-        raise Refused(
-            "GC-215",
-            f"the socket {socket.name} does not take the labels {', '.join(map(str, strange[:10]))}",
-            f"some of {', '.join(map(str, sorted(taken))) or '0 to 255'}, and 0",
-            numbers={"strange": len(strange)},
-        )
-
-
-def _check_value(socket: InputSpec, value: Json) -> None:
-    is_file = socket.kind is not OutputKind.VALUE
-    if is_file and (
-        socket.media_type not in SUFFIXES or (socket.media_type != JSON_FILE and not isinstance(value, str))
-    ):
-        raise _other_kind(socket, "a value")
-    if value is None:
-        raise ConfigError(
-            "GC-211", f"the value for {socket.name} is empty", "a value: null is always refused"
-        )
-    types = None if is_file and socket.media_type != JSON_FILE else VALUE_TYPES.get(socket.word.casefold())
-    # bool is an int in Python and not at the platform.
-    if types is not None and (
-        not isinstance(value, types) or (isinstance(value, bool) and bool not in types)
-    ):
-        raise ConfigError(
-            "GC-211", f"the value for {socket.name} is a {type(value).__name__}", f"a {socket.word}"
-        )
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        raise ConfigError(
-            "GC-211", f"the value for {socket.name} is not a finite number", "a value that JSON can hold"
-        ) from None
-
-
 def _there(name: str, value: Json) -> There:
     """The image at the platform that a rule names as a table."""
     words = {**value} if isinstance(value, dict) else {}
@@ -215,9 +187,15 @@ def _there(name: str, value: Json) -> There:
     raise _not_one_way(name)
 
 
+def _file_name(socket: InputSpec, *, is_copy: bool) -> str:
+    """A copy ends as its socket wants it; how a value is written follows from its ending, and so from its kind."""
+    by_kind = SUFFIXES.get(socket.media_type, "")
+    return f"{socket.name}{(socket.suffix or by_kind) if is_copy else by_kind}"
+
+
 def _check_there(socket: InputSpec, one: There) -> None:
-    if socket.kind not in IMAGES:
-        raise _other_kind(socket, "an image at the platform")
+    if not takes_image(socket):
+        raise other_kind(socket, "an image at the platform")
     if len([way for way in (one.image, one.archive_item, one.job) if way]) != 1 or (
         bool(one.job) != bool(one.socket) and not one.archive_item
     ):
@@ -235,13 +213,6 @@ def _address(one: There) -> str:
 
 def _pk(given: str) -> str:
     return pk_of(given) if "/" in given else given
-
-
-def _other_kind(socket: InputSpec, gives: str) -> Refused:
-    takes = {OutputKind.IMAGE: "a volume", OutputKind.MASK: "labels", OutputKind.VALUE: "a value"}.get(
-        socket.kind, f"a file ({socket.word or socket.media_type or socket.kind})"
-    )
-    return Refused("GC-212", f"the socket {socket.name} takes {takes} and the rule gives {gives}")
 
 
 def _not_one_way(name: str) -> ConfigError:

@@ -12,7 +12,7 @@ from bridge.export.parcel import Order, Parcel, Step
 from bridge.platforms.grand_challenge import planning
 from bridge.platforms.grand_challenge.adoption import Adopter, Wish
 from bridge.platforms.grand_challenge.api import Api
-from bridge.platforms.grand_challenge.cancelled import why_cancelled
+from bridge.platforms.grand_challenge.cancelled import stopped, why_cancelled
 from bridge.platforms.grand_challenge.comparison import Comparison
 from bridge.platforms.grand_challenge.downloads import Downloads
 from bridge.platforms.grand_challenge.names import pk_of
@@ -165,7 +165,7 @@ class GrandChallenge:
         elif verdict is Verdict.CANCELLED:
             reason = await why_cancelled(self._api, job)
             verdict = Verdict.FAILED if reason else Verdict.CANCELLED
-            reason = reason or "stopped at the platform"
+            reason = reason or stopped(job)
         elif verdict is Verdict.FAILED:
             reason = "the algorithm failed or its outputs were refused; the API tells no more"
         typical_s = job.notes.get(CREATE, {}).get("typical_s")
@@ -227,7 +227,7 @@ class GrandChallenge:
         for step, note in sorted(job.notes.items()):
             kind, _, socket = step.partition(":")
             if kind == "upload":
-                kept.append((f"image of {socket}, sent as upload {note.get('pk')}", no_route))
+                kept.append((f"what was sent for {socket} as upload {note.get('pk')}", no_route))
         if job.remote_id:
             kept.append((f"job {job.remote_id} with its outputs", no_route))
         return tuple(Forgotten(what=what, erased=False, reason=reason) for what, reason in kept)

@@ -25,16 +25,22 @@ from enum import StrEnum
 from bridge.errors import Held, Never
 from bridge.export.parcel import Order, OrderedFile
 from bridge.platforms.grand_challenge.api import LARGEST_PAGE, Api
-from bridge.platforms.grand_challenge.names import is_named, last_part, pk_of, upload_name
+from bridge.platforms.grand_challenge.names import (
+    file_upload_name,
+    is_named,
+    last_part,
+    pk_of,
+    upload_name,
+)
 from bridge.platforms.grand_challenge.notes import BROKEN, IMPORTED, UNUSED, created, not_visible
 from bridge.platforms.grand_challenge.options import Options
 from bridge.platforms.grand_challenge.planning import (
     COUNT,
     CREATE,
     OMITTED,
+    file_names,
     session_step,
     there_step,
-    value_file,
 )
 from bridge.platforms.grand_challenge.shapes import Job, UploadSession
 from bridge.platforms.grand_challenge.states import phase_of
@@ -64,7 +70,7 @@ class _Inputs:
 
     images: dict[str, tuple[str, ...]]
     values: dict[str, object]
-    files: dict[str, str]
+    files: dict[str, tuple[str, ...]]
 
 
 class Search:
@@ -225,10 +231,10 @@ def _inputs(job: RemoteJob, order: Order, images: dict[str, tuple[str, ...]]) ->
         for step in order.details
         if (socket := step.removeprefix(there_step(""))) != step and "pk" in job.notes.get(step, {})
     }
-    files = {
-        value.input: upload_name(job, name)
-        for value in order.values
-        if (name := value_file(order, value.input))
+    files: dict[str, tuple[str, ...]] = {
+        # The second is what an earlier release called it.
+        socket: (file_upload_name(job, name), upload_name(job, name))
+        for socket, name in file_names(order).items()
     }
     return _Inputs(
         images={**images, **there},
@@ -248,7 +254,7 @@ def _is_ours(job: Job, order: Order, inputs: _Inputs) -> bool:
             if pk_of(given.image) not in inputs.images.get(socket, ()):
                 return False
         elif given.file is not None:
-            if not is_named(inputs.files.get(socket, ""), last_part(given.file)):
+            if not _is_our_file(socket, given.file, inputs):
                 return False
         elif socket not in inputs.values or inputs.values[socket] != given.value:
             return False
@@ -269,9 +275,12 @@ def _omitted(order: Order) -> set[str]:
 
 def _has_file(job: Job, inputs: _Inputs) -> bool:
     return any(
-        given.file is not None and is_named(inputs.files.get(given.socket.slug, ""), last_part(given.file))
-        for given in job.inputs
+        given.file is not None and _is_our_file(given.socket.slug, given.file, inputs) for given in job.inputs
     )
+
+
+def _is_our_file(socket: str, url: str, inputs: _Inputs) -> bool:
+    return any(is_named(name, last_part(url)) for name in inputs.files.get(socket, ()))
 
 
 def _is_going(job: Job) -> bool:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+
 from bridge.platforms.grand_challenge.shapes import Algorithm, Socket, SocketSet
 from bridge.platforms.protocol import InputSpec, Interface, OutputSpec, Spec
 from bridge.results.output import Label, OutputKind
@@ -101,6 +103,7 @@ def _interface(sockets: SocketSet, *, may_omit: bool) -> Interface:
                 optional=may_omit and socket.default_value is not None,
                 word=socket.kind,
                 media_type=_input_media_type(socket),
+                suffix=PurePath(socket.relative_path).suffix if _is_file(socket) else "",
                 labels=labels_of(socket) if kind_of(socket) is OutputKind.MASK else (),
             )
             for socket in sockets.inputs
@@ -114,7 +117,7 @@ def _interface(sockets: SocketSet, *, may_omit: bool) -> Interface:
 
 def _input_media_type(socket: Socket) -> str:
     """Of the file that a File socket wants; a known ending of its path goes before its kind."""
-    if socket.super_kind.casefold() != "file":
+    if not _is_file(socket):
         return ""
     by_path = media_type(socket.relative_path)
     return (
@@ -122,3 +125,7 @@ def _input_media_type(socket: Socket) -> str:
         if by_path != UNKNOWN
         else MEDIA_TYPES_OF_KINDS.get(socket.kind.casefold(), "application/json")
     )
+
+
+def _is_file(socket: Socket) -> bool:
+    return socket.super_kind.casefold() == "file"

@@ -32,11 +32,11 @@ from bridge.platforms.grand_challenge.notes import (
 from bridge.platforms.grand_challenge.options import Options
 from bridge.platforms.grand_challenge.planning import (
     COUNT,
+    file_names,
     session_step,
     there_step,
     upload_step,
     value_bytes,
-    value_file,
 )
 from bridge.platforms.grand_challenge.search import Search
 from bridge.platforms.grand_challenge.shapes import UploadSession
@@ -70,8 +70,7 @@ class Submission:
             case "session":
                 return await self._session(step, job, socket)
             case "count":
-                count = await self._api.count_jobs(order.details["pk"])
-                return job.with_note(COUNT, {"count": count})
+                return await self._count(job, order)
             case "create":
                 return await self._create(job, order)
             case _:
@@ -86,11 +85,12 @@ class Submission:
         """
         value = next((one for one in parcel.order.values if one.input == socket), None)
         if value is not None:
-            file, shelf = _as_file(value, value_file(parcel.order, socket))
+            file, shelf = _as_file(value, file_names(parcel.order)[socket])
         else:
             file = parcel.file(socket)
             check_labels(parcel.order, file, shelf)
-        brought = await self._uploader.bring(job, file, shelf, is_image=value is None)
+        is_image = socket not in file_names(parcel.order)
+        brought = await self._uploader.bring(job, file, shelf, is_image=is_image)
         note: dict[str, Json] = {
             "pk": brought.upload.pk,
             "api_url": brought.upload.api_url,
@@ -132,6 +132,14 @@ class Submission:
                     return session
         return None
 
+    async def _count(self, job: RemoteJob, order: Order) -> RemoteJob:
+        """Raises Unsure: GC-224, files without a volume are with a job of an earlier life, which no image tells."""
+        if file_names(order) and not order.files and isinstance(await self._search.find(job, order), Found):
+            raise Unsure(
+                "GC-224", "the platform has a job with files of this one already", "none", after_s=0.0
+            )
+        return job.with_note(COUNT, {"count": await self._api.count_jobs(order.details["pk"])})
+
     async def _create(self, job: RemoteJob, order: Order) -> RemoteJob:
         """Raises also Held: GC-231, the platform has such a job and does not show it."""
         inputs, has_key = await self._inputs(job, order)
@@ -161,12 +169,13 @@ class Submission:
                 await self._check_session(note, file.input)
                 inputs.append({"interface": file.input, "upload_session": note["api_url"]})
                 has_key = True
+        as_files = file_names(order)
+        for socket in as_files:
+            # Only a key says for sure that no job took the file; without one, the platform's answer does.
+            url = await self._usable_upload(job, socket, may_be_used=not has_key)
+            inputs.append({"interface": socket, "user_upload": url})
         for value in order.values:
-            if value_file(order, value.input):
-                # Only a key says for sure that no job took the file; without one, the platform's answer does.
-                url = await self._usable_upload(job, value.input, may_be_used=not has_key)
-                inputs.append({"interface": value.input, "user_upload": url})
-            else:
+            if value.input not in as_files:
                 inputs.append({"interface": value.input, "value": value.value})
         for step in order.steps:
             kind, _, socket = step.name.partition(":")

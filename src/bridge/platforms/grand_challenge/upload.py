@@ -18,7 +18,7 @@ from typing import BinaryIO
 from bridge.errors import BridgeError, Damaged, TryLater, Unsure
 from bridge.export.parcel import ParcelFile
 from bridge.platforms.grand_challenge.api import Api
-from bridge.platforms.grand_challenge.names import upload_name
+from bridge.platforms.grand_challenge.names import file_upload_name, upload_name
 from bridge.platforms.grand_challenge.notes import is_fresh
 from bridge.platforms.grand_challenge.options import Options
 from bridge.platforms.grand_challenge.shapes import StoredPart, Upload
@@ -89,7 +89,7 @@ class Uploader:
             TryLater: GC-202, parts did not arrive; or what the table of answers says.
         """
         _check_size(shelf, file)
-        name = upload_name(job, file.file_name)
+        name = (upload_name if is_image else file_upload_name)(job, file.file_name)
         earlier = await self._earlier(name)
         if earlier is None and is_image and await self._api.images_named(name):
             raise Unsure(

@@ -2,8 +2,8 @@
 
 Two are the sandbox's own: `lungs-and-airways` and `identity-mask`. Three stand in for algorithms that the
 platform's tutorials use, with their names and sockets, so that the same rules run here and there; what they
-compute is simple. `air-by-threshold` has several interfaces, `all-kinds` gives an output of every kind, and
-`air-by-threshold-old` has the shape from before 2025-03.
+compute is simple. `air-by-threshold` has several interfaces, `all-kinds` gives an output of every kind,
+`other-inputs` takes what is no volume, and `air-by-threshold-old` has the shape from before 2025-03.
 """
 
 from __future__ import annotations
@@ -137,6 +137,14 @@ ALGORITHMS = (
         "Pulmonary lobe segmentation, several outputs (stand-in)",
         "lobes",
         ((s.CT_IMAGE,), (s.LOBES, s.LOBES_PICTURE)),
+    ),
+    _algorithm(
+        "other-inputs",
+        "Other inputs",
+        "other_inputs",
+        ((s.CT_IMAGE, s.ATLAS, s.PROTOCOL, s.REFERENCES), (s.SUMMARY,)),
+        ((s.ATLAS, s.PROTOCOL), (s.SUMMARY, s.REPORT_PDF)),
+        ((s.DICOM_CT,), (s.SUMMARY,)),
     ),
     _algorithm(
         "air-by-threshold-old",

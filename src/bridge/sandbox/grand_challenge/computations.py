@@ -5,6 +5,7 @@ Only `lungs` looks for anatomy. The others exist to fill their sockets with file
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import struct
@@ -81,6 +82,17 @@ def everything(inputs: Contents) -> Contents:
         s.THUMBNAIL.slug: picture,
         s.ARCHIVE_FILE.slug: _zip({"thumbnail.png": picture, "report.csv": table}),
     }
+
+
+def other_inputs(inputs: Contents) -> Contents:
+    """What arrived: size and digest of each file, the shape of each image."""
+    told = {
+        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        if isinstance(content, bytes)
+        else {"shape": list(content.array.shape)}
+        for name, content in inputs.items()
+    }
+    return {s.SUMMARY.slug: told, s.REPORT_PDF.slug: _pdf(f"{len(told)} inputs")}
 
 
 def registration(inputs: Contents) -> Contents:

@@ -88,7 +88,7 @@ class Imports:
             if is_json(socket) and self._platform.behaviour.json_hangs:
                 raise Hangs
             raise ImportFailed("The file does not fit its socket.")
-        bound = self._platform.bind_file(socket, content, creator)
+        bound = self._platform.bind_file(socket, content, creator, upload.filename)
         self._platform.consume(pk)
         return bound
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from .sockets import Socket
@@ -12,6 +13,10 @@ PROVISIONED, EXECUTING, EXECUTED = "Provisioned", "Executing", "Executed"
 SUCCEEDED, FAILED, CANCELLED = "Succeeded", "Failed", "Cancelled"
 TERMINAL = (SUCCEEDED, FAILED, CANCELLED)
 MEASURED = (EXECUTED, "Parsing Outputs", *TERMINAL)
+
+LONGEST_KEY = 100
+STORAGE_MARK = "_fH91xh3"
+"""What storage puts behind a name that it had to change; recorded."""
 
 INITIALIZED, COMPLETED, ABORTED = "Initialized", "Completed", "Aborted"
 
@@ -91,20 +96,28 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketValue:
-    """What is bound to a socket: the pk of an image, or a JSON value, or, when `is_file`, a file."""
+    """What is bound to a socket: the pk of an image, or a JSON value, or, when `is_file`, a file.
+
+    file_name: that of the upload, for a file that came by one.
+    """
 
     pk: int
     socket: Socket
     image: str | None = None
     value: Any = None
     is_file: bool = False
+    file_name: str = ""
 
     @property
     def key(self) -> str:
-        """Where the file lies, below /media/ and in the store alike."""
-        folder = f"{self.pk:04x}"[-4:]
-        name = self.socket.relative_path
-        return f"components/componentinterfacevalue/{folder[:2]}/{folder[2:]}/{self.pk}/{name}"
+        """Where the file lies, below /media/ and in the store alike; the platform keeps 100 characters of it."""
+        hexadecimal = f"{self.pk:04x}"[-4:]
+        folder = f"components/componentinterfacevalue/{hexadecimal[:2]}/{hexadecimal[2:]}/{self.pk}/"
+        name = PurePath(self.file_name or self.socket.relative_path)
+        room = LONGEST_KEY - len(folder) - len(name.suffix)
+        if len(name.stem) <= room:
+            return folder + name.name
+        return f"{folder}{name.stem[: room - len(STORAGE_MARK)]}{STORAGE_MARK}{name.suffix}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,10 +103,11 @@ class Platform:
                 )
             return self._bound[what]
 
-    def bind_file(self, socket: Socket, content: bytes, creator: int) -> SocketValue:
-        """A file at a socket; every file is a value of its own."""
+    def bind_file(self, socket: Socket, content: bytes, creator: int, file_name: str = "") -> SocketValue:
+        """A file at a socket; every file is a value of its own, and keeps the name of its upload."""
         with self.lock:
-            bound = SocketValue(pk=next(self._numbers), socket=socket, is_file=True)
+            number = next(self._numbers)
+            bound = SocketValue(pk=number, socket=socket, is_file=True, file_name=file_name)
             self.files[bound.key] = creator
         self.file_path(bound).write_bytes(content)
         return bound

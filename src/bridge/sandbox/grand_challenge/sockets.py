@@ -116,5 +116,8 @@ SURFACE = _file(27, "air-surface", "Air surface", "OBJ file", "OBJ", "obj")
 THUMBNAIL = _file(28, "thumbnail", "Thumbnail", "Thumbnail png", "PNG", "png")
 ARCHIVE_FILE = _file(29, "bundle", "Bundle", "ZIP file", "ZIP", "zip")
 DICOM_CT = _image(30, "dicom-ct", "DICOM CT", "DICOM Image Set", "DCMIS")
+ATLAS = _file(31, "atlas", "Atlas", "ZIP file", "ZIP", "zip")
+PROTOCOL = _file(32, "protocol", "Protocol", "PDF file", "PDF", "pdf")
+REFERENCES = _file(33, "references", "References", "CSV file", "CSV", "csv")
 
 SOCKETS = tuple(value for value in list(globals().values()) if isinstance(value, Socket))
