@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from bridge.config.site import DestinationSettings
+from bridge.config.volumes import VolumeSettings
 from bridge.flow.parts import Parts, nothing
 from bridge.flow.relay import Relay
 from bridge.flow.stages import deliveries
@@ -59,7 +61,7 @@ def owe(index: Index, folder: Path, job_id: str, destinations: Sequence[str], re
                 sop_class_uid=str(result.SOPClassUID),
                 series_instance_uid=str(result.SeriesInstanceUID),
                 file=file.name,
-                sha256="",
+                sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
                 size_bytes=file.stat().st_size,
             )
             for number, (result, file) in enumerate(made)
@@ -106,7 +108,9 @@ class DeliveryBench:
         self.parts = cast(
             Parts,
             SimpleNamespace(
-                site=SimpleNamespace(destinations=self.settings, ae_title="BRIDGE", accounts={}),
+                site=SimpleNamespace(
+                    destinations=self.settings, ae_title="BRIDGE", accounts={}, volumes=VolumeSettings()
+                ),
                 jobs=self.jobs,
                 turns=self.turns,
                 deliveries=self.deliveries,

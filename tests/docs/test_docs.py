@@ -55,6 +55,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_example_file_is_valid(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "example.toml"
     file.write_text(block.text)
+    for name in re.findall(r'\{ file = "([\w.-]+)" \}', block.text):
+        (tmp_path / name).write_text("a file of the site")
     if "[bridge]" in block.text:
         load_site(file)
     else:

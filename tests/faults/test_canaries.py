@@ -12,6 +12,7 @@ from harness import World
 
 from bridge.sandbox.pacs import Orders, order
 from bridge.sandbox.phantom import PhantomStudy, make_study, write_study
+from bridge.store.decisions import Decisions
 from bridge.store.jobs import Jobs
 from bridge.store.tables import Index
 
@@ -78,7 +79,7 @@ def outside(world: World) -> list[Path]:
 def reasons(world: World) -> str:
     index = Index(world.folder / "data" / "index.sqlite")
     jobs = Jobs(index)
-    said = [job.reason for job in jobs.all()] + [one.reason for one in jobs.every_decision()]
+    said = [job.reason for job in jobs.all()] + [one.reason for one in Decisions(index).all()]
     said += [str(event.keys) for job in jobs.all() for event in jobs.timeline(job.id)]
     index.close()
     return "\n".join(said)

@@ -1,4 +1,4 @@
-"""`bridge fence show`. Exit code 0 when the fence is open, 1 when nothing is sent."""
+"""`bridge fence show`. Exit code 0 when the fence is open, 1 when it stands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def show_fence(config: Path, *, as_json: bool) -> None:
         print("open: nothing keeps this bridge from sending")
     else:
         out = console()
-        out.print("[red]nothing is sent[/]" + (f" since {ago(since)}" if since else "") + f": {fence.case}")
+        out.print("[red]the fence stands[/]" + (f" since {ago(since)}" if since else "") + f": {fence.case}")
         out.print(plain(fence.reason))
         out.print(plain(fence.remedy))
     if fence is not None:

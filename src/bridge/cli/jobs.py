@@ -17,6 +17,7 @@ from bridge.config import load_site
 from bridge.dicom.statuses import STORED
 from bridge.errors import ConfigError
 from bridge.store.acts import Acts
+from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
 from bridge.store.jobs import Job, Jobs, JobState
 from bridge.store.rows import Delivery, Line, Turn
@@ -65,7 +66,7 @@ def list_jobs(config: Path, state: str, *, as_json: bool) -> None:
         out.print(f"No job is {state}.")
     else:
         out.print("No jobs. A study that matches a live rule becomes one when its quiet period is over.")
-    waiting = store.undecided()
+    waiting = Decisions(index).waiting()
     if waiting and not state:
         out.print()
         undecided = [(study, one.rule, one.outcome, plain(one.reason)) for study, one in waiting]

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from bridge.config import Site
 from bridge.errors import BridgeError
 from bridge.export.parcel import Parcel
-from bridge.flow.stages.prepare import PARCEL_FILE, volumes_of
+from bridge.flow.stages.inputs import tolerance_of, volumes_of
+from bridge.flow.stages.prepare import PARCEL_FILE
 from bridge.flow.stages.shelf import RESULTS, JobShelf
 from bridge.operate.report import Facts, ResultFile, Version, write_report
 from bridge.rules import Explanation
@@ -22,8 +23,11 @@ from bridge.version import __version__
 from bridge.volumes import Volume
 
 
-def write(site: Site, index: Index, job: Job, path: Path) -> None:
-    """Write the report of a job; what is no longer held is said in it."""
+def write(site: Site, index: Index, job: Job, path: Path, *, webp: bool = True) -> None:
+    """Write the report of a job; what is no longer held is said in it.
+
+    `webp`: smaller pictures, for a second or two more.
+    """
     jobs = Jobs(index)
     shelf = JobShelf(site.data / "jobs" / job.id)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +38,7 @@ def write(site: Site, index: Index, job: Job, path: Path) -> None:
             explanation=TypeAdapter(Explanation).validate_json(job.explanation),
             timeline=tuple(jobs.timeline(job.id)),
             deliveries=tuple(Deliveries(index).of(job.id)),
-            volume=_volume(Instances(index, site.data / "instances", key=b""), job),
+            volume=_volume(site, Instances(index, site.data / "instances", key=b""), job),
             results=tuple(
                 ResultFile(stored=one, path=shelf.path(f"{RESULTS}/{one.file}"))
                 for one in jobs.results(job.id)
@@ -43,15 +47,16 @@ def write(site: Site, index: Index, job: Job, path: Path) -> None:
             versions=_versions(),
             written_at=datetime.now().astimezone(),
         ),
+        webp=webp,
     )
 
 
-def _volume(instances: Instances, job: Job) -> Volume | None:
+def _volume(site: Site, instances: Instances, job: Job) -> Volume | None:
     try:
-        volumes = volumes_of(instances, job)
+        volumes = volumes_of(instances, job, tolerance_of(site))
     except BridgeError:
         return None
-    return volumes[min(volumes)] if volumes else None
+    return volumes[min(volumes)].original if volumes else None
 
 
 def _parcel(shelf: JobShelf) -> Parcel | None:

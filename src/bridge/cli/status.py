@@ -48,7 +48,7 @@ def _show(out: Console, site: Site, seen: Status) -> None:
     room = f"{size(seen.free_bytes)} free, {size(seen.reserve_bytes)} reserve"
     low = seen.free_bytes < seen.reserve_bytes
     out.print(f"disk: {'[red]' + room + '[/]: new objects are refused' if low else room}")
-    out.print("fence: [red]nothing is sent[/]" if seen.fenced else "fence: open")
+    out.print("fence: [red]stands[/], `bridge fence show` tells what waits" if seen.fenced else "fence: open")
 
 
 def _parts(seen: Status) -> Iterator[RenderableType]:

@@ -19,13 +19,18 @@ def console() -> Console:
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Aligned columns; the last one, which holds the sentence, takes what is left and wraps."""
+    """Aligned columns; the last one, which holds the sentence, takes what is left and wraps.
+
+    A column in which nothing stands is left out. A row may be shorter than the titles.
+    """
     made = Table(box=None, pad_edge=False, header_style="dim")
-    for number, title in enumerate(titles):
-        last = number == len(titles) - 1
-        made.add_column(title, no_wrap=not last, overflow="fold")
-    for row in rows:
-        made.add_row(*row)
+    filled = [[*row, *[""] * (len(titles) - len(row))] for row in rows]
+    shown = [number for number in range(len(titles)) if any(row[number] for row in filled)]
+    for number in shown:
+        last = number == shown[-1]
+        made.add_column(titles[number], no_wrap=not last, overflow="fold")
+    for row in filled:
+        made.add_row(*(row[number] if row[number] or number == shown[-1] else "-" for number in shown))
     return made
 
 

@@ -13,11 +13,13 @@ from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms.protocol import Platform
 from bridge.store.acts import Acts
 from bridge.store.alerts import Alerts
+from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
 from bridge.store.instances import Instances
 from bridge.store.jobs import Jobs
 from bridge.store.meta import Meta
 from bridge.store.retention import Retention
+from bridge.store.specs import Specs
 from bridge.store.studies import Studies
 from bridge.store.submits import Submits
 from bridge.store.turns import Turns
@@ -38,6 +40,8 @@ class Parts:
     instances: Instances
     studies: Studies
     jobs: Jobs
+    decisions: Decisions
+    specs: Specs
     turns: Turns
     deliveries: Deliveries
     acts: Acts

@@ -106,7 +106,7 @@ class Relay:
 
     def _described(self, job: Job) -> bool:
         account = self._parts.site.accounts[job.account]
-        known = self._parts.jobs.spec(job.account, job.algorithm, job.declared_version)
+        known = self._parts.specs.get(job.account, job.algorithm, job.declared_version)
         now = self._parts.clock()
         if known and known.spec and now - known.learned_at < account.describe_again_s:
             return True

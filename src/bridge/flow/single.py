@@ -37,11 +37,11 @@ async def _run(parts: Parts, job_id: str, tell: Callable[[str], None]) -> None:
     parts.jobs.started(job_id)
     platform = parts.platform(job.account)
     try:
-        known = parts.jobs.spec(job.account, job.algorithm, job.declared_version)
+        known = parts.specs.get(job.account, job.algorithm, job.declared_version)
         if known is None or known.spec is None:
             tell(f"asking {job.account} what {job.algorithm} takes")
             await cloud.describe(parts, job.account, job.algorithm, job.declared_version)
-            known = parts.jobs.spec(job.account, job.algorithm, job.declared_version)
+            known = parts.specs.get(job.account, job.algorithm, job.declared_version)
         if known is None or known.spec is None:
             raise BridgeError(known.code if known else "SGL-001", known.reason if known else "no description")
         tell("converting")

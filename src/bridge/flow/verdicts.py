@@ -181,16 +181,8 @@ def _wait(parts: Parts, job: Job, error: BridgeError, wait_s: float) -> Answer:
 
 
 def end(parts: Parts, job: Job, state: JobState, error: BridgeError) -> Answer:
-    """End or hold a job: row, timeline and log say the same sentence."""
-    parts.jobs.change(job.id, state=state, code=error.code, reason=error.sentence())
-    parts.jobs.note(job.id, f"job.{state}", stage=job.stage, code=error.code, reason=error.sentence())
-    event(
-        log,
-        f"job.{state}",
-        level=logging.ERROR,
-        job=job.id,
-        stage=job.stage,
-        code=error.code,
-        reason=error.sentence(),
-    )
+    """End or hold a job: row, timeline and log say the same sentence. What a person has done meanwhile stands."""
+    code, reason = error.code, error.sentence()
+    if parts.jobs.ended(job.id, state, run=job.run, stage=job.stage, code=code, reason=reason):
+        event(log, f"job.{state}", level=logging.ERROR, job=job.id, stage=job.stage, code=code, reason=reason)
     return STOP

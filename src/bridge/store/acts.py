@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from bridge.dicom.statuses import STORED, Outcome
 from bridge.store.rows import Act, Job
 from bridge.store.tables import Index, acts, deliveries, events, jobs, lines, turns
+from bridge.store.timeline import note
 
 DONE, REFUSED = "done", "refused"
 
@@ -101,9 +102,7 @@ class Acts:
             if not changed.rowcount:
                 return False
             keys = {"act": act.id, "who": act.who, "reason": act.reason}
-            connection.execute(
-                sa.insert(events).values(job_id=job.id, at=now, event=f"act.{act.act}", keys=json.dumps(keys))
-            )
+            note(connection, job.id, f"act.{act.act}", keys, at=now)
             if turning is Turning.OVER:
                 connection.execute(
                     sa.update(turns)

@@ -11,11 +11,13 @@ from bridge.store.rows import Delivery
 from bridge.store.tables import Index, deliveries
 
 OWED = "owed"
-"""Not offered yet, or to be offered again. The other outcomes are those of `bridge.dicom.statuses`, and these two."""
+"""Not offered yet, or to be offered again. The other outcomes are those of `bridge.dicom.statuses`, and these three."""
 HELD = "held"
 """Not stored; a person must decide."""
 UNNAMED = "unnamed"
 """The peer said that it stored it and did not name it when it was asked; a person must look."""
+SPOILT = "spoilt"
+"""Not sent: its file here is gone, or no longer what was encoded; a person must put it back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,7 @@ from bridge.dicom.instance import Instance
 from bridge.store import own, versions
 from bridge.store.disk import Alarm, Room
 from bridge.store.files import InstanceFiles
-from bridge.store.studies import rests, touch
+from bridge.store.studies import touch, wants_again
 from bridge.store.tables import Index, frames, headers, instances
 
 
@@ -100,16 +100,16 @@ class Instances:
         """Make an instance durable: when this returns, file and row survive a power cut.
 
         Bytes that are the newest of their SOP Instance UID already change nothing, nor does a result of a bridge; any
-        other instance moves the study's due time to `quiet_s` from now. A study that was set aside is opened by
-        identical bytes too.
+        other instance moves the study's due time to `quiet_s` from now. So do identical bytes of a study that waits for
+        being sent again.
 
         Raises OSError when it could not be made durable; then nothing is held of it.
         """
         digest = hashlib.sha256(transfer_syntax_uid.encode() + b"\0" + encoded).hexdigest()
-        with self._index.read() as connection:
+        with _or_os_error(), self._index.read() as connection:
             newest = versions.last_arrived(connection, sop_instance_uid)
-            resting = newest is not None and rests(connection, newest.study_instance_uid)
-        if newest is not None and newest.digest == digest and self._is_here(newest) and not resting:
+            wanted = newest is not None and wants_again(connection, newest.study_instance_uid)
+        if newest is not None and newest.digest == digest and self._is_here(newest) and not wanted:
             return Arrived.OWN if newest.own else Arrived.IDENTICAL
         # The file first: a row without a file would be a lie, a file without a row is only litter.
         prefix = part10_prefix(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
@@ -127,12 +127,9 @@ class Instances:
             looks_own=own.looks_own(sop_instance_uid, header, self._uid_root),
         )
         self._passing("receive:mid")
-        try:
-            with self._index.write() as connection:
-                arrived, litter = self._enter(connection, offer)
-        except sa.exc.OperationalError:
-            # A full disk, or a lock that never came free. Its file stays as litter: the commit may have happened.
-            raise OSError(errno.EIO, "the index could not be written") from None
+        # When this fails its file stays as litter: the commit may have happened.
+        with _or_os_error(), self._index.write() as connection:
+            arrived, litter = self._enter(connection, offer)
         if litter:
             self._files.remove(litter)
         self._passing("receive:after")
@@ -160,7 +157,7 @@ class Instances:
             ).scalar_one()
             return self._insert(connection, offer, now, version=version, arrival=newest.arrival + 1), ""
         if held.number == newest.number and self._is_here(held):
-            if not held.own and rests(connection, held.study_instance_uid):
+            if not held.own and wants_again(connection, held.study_instance_uid):
                 self._touch(connection, offer, held.study_instance_uid, now)
             return Arrived.OWN if held.own else Arrived.IDENTICAL, offer.file
         # Received now: retention counts its days anew.
@@ -172,7 +169,7 @@ class Instances:
         connection.execute(sa.update(instances).where(instances.c.number == held.number).values(**values))
         if held.own:
             return Arrived.OWN, held.file
-        if arrived is Arrived.VERSION:
+        if arrived is Arrived.VERSION or wants_again(connection, held.study_instance_uid):
             self._touch(connection, offer, held.study_instance_uid, now)
         return arrived, held.file
 
@@ -208,7 +205,7 @@ class Instances:
             )
         )
         if job_id is not None:
-            own.note(connection, job_id, offer.calling_ae_title, now)
+            own.note_return(connection, job_id, offer.calling_ae_title, now)
         if is_own:
             return Arrived.OWN
         self._touch(connection, offer, study, now)
@@ -298,3 +295,12 @@ class Instances:
             )
             for row in rows
         )
+
+
+@contextmanager
+def _or_os_error() -> Iterator[None]:
+    """A full disk, or a lock that never came free: trouble of this machine, like that of a file."""
+    try:
+        yield
+    except sa.exc.OperationalError:
+        raise OSError(errno.EIO, "the index could not be used") from None

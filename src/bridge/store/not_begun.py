@@ -7,22 +7,19 @@ transaction of a decision.
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 
 from bridge.store.rows import DOUBT, Decision, JobState, NewJob, Stage
 from bridge.store.tables import jobs
+from bridge.store.timeline import note
 
 REPLACED = "STU-020"
 """A job that a newer one of the same rule and study has replaced. It comes back when its input does."""
 
 
-class Note(Protocol):
-    def __call__(self, connection: sa.Connection, job_id: str, event: str, keys: dict[str, Any]) -> None: ...
-
-
-def follow(connection: sa.Connection, study: str, decision: Decision, now: float, note: Note) -> list[str]:
+def follow(connection: sa.Connection, study: str, decision: Decision, now: float) -> list[str]:
     """Bring the jobs of a rule and a study that have not begun in line with its newest decision.
 
     Returns the ids of jobs that come back.
@@ -64,7 +61,7 @@ def follow(connection: sa.Connection, study: str, decision: Decision, now: float
         event, keys = values.pop("event", ""), values.pop("keys", {})
         connection.execute(sa.update(jobs).where(jobs.c.id == row.id).values(changed_at=now, **values))
         if event:
-            note(connection, row.id, event, keys)
+            note(connection, row.id, event, keys, at=now)
         if event == "job.restored":
             back.append(row.id)
     return back

@@ -6,14 +6,13 @@ and another bridge, the configured root both.
 
 from __future__ import annotations
 
-import json
-
 import sqlalchemy as sa
 
 from bridge.dicom.equipment import made_by_a_bridge
 from bridge.dicom.headers import Header
 from bridge.dicom.uids import is_below
 from bridge.store.tables import events, results
+from bridge.store.timeline import note
 
 CAME_BACK = "result.came-back"
 
@@ -30,9 +29,8 @@ def issued_for(connection: sa.Connection, sop_instance_uid: str) -> str | None:
     return row.job_id if row else None
 
 
-def note(connection: sa.Connection, job_id: str, calling_ae_title: str, now: float) -> None:
+def note_return(connection: sa.Connection, job_id: str, calling_ae_title: str, now: float) -> None:
     """Write into the timeline of a job that a result came back: once, however often it does."""
     known = sa.select(events.c.id).where(events.c.job_id == job_id, events.c.event == CAME_BACK)
     if connection.execute(known).first() is None:
-        keys = json.dumps({"calling_ae_title": calling_ae_title})
-        connection.execute(sa.insert(events).values(job_id=job_id, at=now, event=CAME_BACK, keys=keys))
+        note(connection, job_id, CAME_BACK, {"calling_ae_title": calling_ae_title}, at=now)

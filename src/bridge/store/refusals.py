@@ -8,7 +8,7 @@ from bridge.store.rows import Refusal
 from bridge.store.tables import Index, refusals
 
 MOST = 200
-"""Distinct peers that are remembered; a scanner on the network must not fill the index."""
+"""Distinct peers that are remembered, those that came last; a scanner on the network must not fill the index."""
 
 
 class Refusals:
@@ -26,8 +26,10 @@ class Refusals:
             known = connection.execute(
                 sa.update(refusals).where(*who).values(why=why, count=refusals.c.count + 1, last_at=now)
             )
-            count = connection.execute(sa.select(sa.func.count()).select_from(refusals)).scalar_one()
-            if not known.rowcount and count < MOST:
+            if not known.rowcount:
+                newest = sa.select(refusals.c.last_at).order_by(refusals.c.last_at.desc()).limit(MOST - 1)
+                oldest = sa.select(sa.func.min(newest.subquery().c.last_at)).scalar_subquery()
+                connection.execute(sa.delete(refusals).where(refusals.c.last_at < oldest))
                 connection.execute(
                     sa.insert(refusals).values(
                         calling_ae_title=calling_ae_title,

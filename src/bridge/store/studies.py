@@ -13,7 +13,9 @@ from bridge.store.tables import Index, instances, jobs, results, studies
 OPEN, DECIDED, SET_ASIDE = "open", "decided", "set-aside"
 
 INCOMPLETE = "STU-009"
-"""The doubt of a study that is not complete; the others are about whose it is."""
+"""The doubt of a study that is not complete; those of other codes are about whose it is."""
+GONE = "STU-010"
+"""The doubt of a study whose pixels are no longer all here. Nobody can accept it: the study must be sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +68,17 @@ class Studies:
             )
 
     def accept(self, name: str, marks: Collection[str] = ()) -> bool:
-        """Let a study go on, by its name, whatever its last doubts were. False when it had none.
+        """Let a study go on, by its name, whatever its last doubts were. False when it had none that can be accepted.
 
         `marks`: of the doubts that are accepted, where not all of them are.
         """
         with self._index.write() as connection:
             row = connection.execute(sa.select(studies).where(studies.c.name == name)).first()
-            accepted = [mark for mark in (row.doubts.split() if row else ()) if not marks or mark in marks]
+            accepted = [
+                mark
+                for mark in (row.doubts.split() if row else ())
+                if (not marks or mark in marks) and not mark.startswith(GONE)
+            ]
             if row is None or not accepted:
                 return False
             values: dict[str, object] = {"released": " ".join(sorted({*row.released.split(), *accepted}))}
@@ -138,6 +144,11 @@ class Studies:
                 sa.update(studies).where(studies.c.state == OPEN).values(due_at=now + studies.c.quiet_s)
             )
 
+    def named(self, name: str) -> Study | None:
+        with self._index.read() as connection:
+            row = connection.execute(sa.select(studies).where(studies.c.name == name)).first()
+            return Study(**row._mapping) if row else None
+
     def study(self, study_instance_uid: str) -> Study | None:
         with self._index.read() as connection:
             row = connection.execute(
@@ -174,12 +185,12 @@ def _as_seen(study: Study) -> sa.ColumnElement[bool]:
     return sa.and_(studies.c.study_instance_uid == study.study_instance_uid, studies.c.due_at == study.due_at)
 
 
-def rests(connection: sa.Connection, study: str) -> bool:
-    """Whether a study is set aside: sending it once more is how a person asks for another look."""
-    state = connection.execute(
-        sa.select(studies.c.state).where(studies.c.study_instance_uid == study)
-    ).scalar()
-    return state == SET_ASIDE
+def wants_again(connection: sa.Connection, study: str) -> bool:
+    """Whether a study waits for being sent once more: that is how a person asks for another look at it."""
+    row = connection.execute(
+        sa.select(studies.c.state, studies.c.doubts).where(studies.c.study_instance_uid == study)
+    ).first()
+    return row is not None and (row.state == SET_ASIDE or GONE in row.doubts)
 
 
 def touch(

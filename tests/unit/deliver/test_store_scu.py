@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,21 @@ def test_peer_is_told_to_be_reached_once_and_before_anything_is_sent(pacs: Small
 def test_nothing_is_listening(tmp_path: Path) -> None:
     (receipt,) = store(address(1), outgoing(tmp_path, 1), reached=lambda: pytest.fail("reached"))
     assert (receipt.outcome, receipt.reached, receipt.stored) == (Outcome.RETRY, False, False)
+
+
+def test_peer_that_answers_no_connection_is_given_up_in_time() -> None:
+    with socket.socket() as server, ExitStack() as stack:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        where = server.getsockname()
+        for _ in range(8):  # nobody accepts: when its queue is full, the next one hears nothing
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(where)
+        begun = time.monotonic()
+        receipt = echo(address(where[1], connect_timeout_s=0.5))
+        assert 0.4 < time.monotonic() - begun < 3
+    assert not receipt.reached
 
 
 def test_name_without_an_address() -> None:

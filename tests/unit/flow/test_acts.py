@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from bridge.errors import TryLater
+from bridge.errors import ConfigError, TryLater
 from bridge.export.parcel import Order, Parcel, Repeat, Step
 from bridge.flow.acts import abort
 from bridge.flow.acts import perform as acts
@@ -24,7 +24,9 @@ from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.stages.shelf import JobShelf
 from bridge.flow.verdicts import GOING, guard
 from bridge.platforms import Absent, Found, Phase, RemoteJob, Spec, State, Stopped
-from bridge.store.acts import DONE, REFUSED, Acts
+from bridge.store.acts import DONE, REFUSED, Acts, Turning
+from bridge.store.alerts import Alerts
+from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
 from bridge.store.jobs import Decision, Job, Jobs, JobState, NewJob, Stage, StoredResult
 from bridge.store.rows import Act
@@ -71,6 +73,7 @@ class Bench:
         self.index.open()
         self.jobs, self.acts, self.turns = Jobs(self.index), Acts(self.index), Turns(self.index)
         self.enqueued: list[str] = []
+        self.wrong_rules = False
         self.cloud = Cloud()
         shelf = JobShelf(folder / "j1")
         order = Order(files=(), steps=STEPS, details={})
@@ -88,6 +91,7 @@ class Bench:
                 turns=self.turns,
                 deliveries=Deliveries(self.index),
                 studies=Studies(self.index),
+                alerts=Alerts(self.index),
                 platform=lambda name: self.cloud,
                 shelf=lambda job: shelf,
                 site=SimpleNamespace(accounts={"gc": account}, destinations={"pacs": there, "old": there}),
@@ -128,16 +132,21 @@ class Bench:
             inputs="{}",
         )
         made = Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)
-        self.jobs.decide("1.2", 3.0, [made])
+        Decisions(self.index).decide("1.2", 3.0, [made])
 
     def set(self, remote: RemoteJob | None = None, **values: Any) -> None:
         if remote:
             values["remote"] = cloud.REMOTE.dump_json(remote).decode()
         self.jobs.change("j1", **values)
 
+    def reload(self) -> str:
+        if self.wrong_rules:
+            raise ConfigError("CFG-003", "no such file", "")
+        return "nothing has changed"
+
     def ask(self, act: str, target: str = "j1", reason: str = "because") -> Act:
         number = self.acts.ask(act, target, who="ann", reason=reason)
-        acts.perform(self.parts)
+        acts.perform(self.parts, reload=self.reload)
         return self.acts.get(number)
 
     def deliver(self, **outcomes: str) -> None:
@@ -225,9 +234,21 @@ def test_act_that_a_crash_kept_from_its_answer_is_not_done_twice(bench: Bench) -
     bench.set(state=JobState.FAILED, stage=Stage.ENCODE)
     number = bench.acts.ask("retry", "j1", who="ann")
     acts.ACTS["retry"](bench.parts, bench.acts.get(number))  # done, and the answer was never written
-    acts.perform(bench.parts)
+    acts.perform(bench.parts, reload=bench.reload)
     assert bench.acts.get(number).outcome == DONE
     assert bench.row.run == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "outcome", "answer"),
+    [(False, DONE, "nothing has changed"), (True, REFUSED, "CFG-003: no such file")],
+)
+def test_rules_are_read_again_when_a_person_asks(
+    bench: Bench, wrong: bool, outcome: str, answer: str
+) -> None:
+    bench.wrong_rules = wrong
+    done = bench.ask("rules-reload", "rules")
+    assert (done.outcome, done.answer) == (outcome, answer)
 
 
 def test_deadline_begins_again_for_what_it_ended(bench: Bench) -> None:
@@ -315,6 +336,31 @@ def test_retry_of_a_delivery_owes_only_what_is_not_stored(bench: Bench) -> None:
     assert (bench.row.state, bench.row.run) == (JobState.RUNNING, 1)
 
 
+def test_retry_begins_the_few_tries_and_the_days_again_and_knows_what_was_sent(bench: Bench) -> None:
+    bench.deliver(pacs="held")
+    with bench.index.write() as connection:
+        connection.execute(sa.update(deliveries).values(few=3, asked=2, resent=1, first_at=1.0))
+    bench.set(state=JobState.FAILED, stage=Stage.DELIVER, code="DLV-002")
+    bench.ask("retry")
+    (row,) = bench.parts.deliveries.of("j1")
+    assert (row.few, row.asked, row.resent, row.first_at) == (0, 0, 0, None)
+    assert row.attempts == 3, "what a duplicate means depends on it"
+
+
+@pytest.mark.parametrize(
+    "moved", [{"state": JobState.DONE}, {"run": 1}, {"stage": Stage.CLOUD}], ids=["state", "run", "stage"]
+)
+def test_job_that_has_moved_on_since_it_was_read_is_left_as_it_is(
+    bench: Bench, moved: dict[str, Any]
+) -> None:
+    seen = bench.row
+    bench.set(**moved)
+    act = bench.acts.get(bench.acts.ask("cancel", "j1", who="ann"))
+    assert not bench.acts.fulfil(act, seen, turning=Turning.OVER, state=JobState.CANCELLED)
+    assert bench.row.state is not JobState.CANCELLED
+    assert "act.cancel" not in bench.events
+
+
 def test_delivery_that_is_under_way_can_be_tried_now(bench: Bench) -> None:
     bench.deliver(pacs="retry")
     bench.turns.line_down("pacs", NOW + 3600, "DLV-005", "away")
@@ -356,10 +402,12 @@ def test_failure_of_a_step_is_no_news_of_a_job_that_was_cancelled_meanwhile(benc
 
 @pytest.mark.parametrize("state", [JobState.READY, JobState.RUNNING, JobState.HELD, JobState.FAILED])
 def test_cancel_ends_what_has_not_ended_well(bench: Bench, state: JobState) -> None:
+    bench.parts.alerts.begin("job-stranded", "j1", "pacs is no longer in site.toml")
     bench.set(state=state)
     assert bench.ask("cancel").outcome == DONE
     assert bench.row.state is JobState.CANCELLED
     assert bench.row.state not in GOING
+    assert bench.parts.alerts.all() == []
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.REFUSED, JobState.CANCELLED])
@@ -389,6 +437,13 @@ def test_platform_is_told_only_where_it_may_have_something(bench: Bench) -> None
     bench.set(COMPUTING, state=JobState.RUNNING, stage=Stage.CLOUD, run=1)
     bench.ask("cancel")
     assert bench.enqueued == ["j1.abort~1"]
+    # A retry from `prepare` keeps what the platform has.
+    bench.set(COMPUTING, state=JobState.RUNNING, stage=Stage.PREPARE, run=2)
+    bench.ask("cancel")
+    assert bench.enqueued == ["j1.abort~1", "j1.abort~2"]
+    bench.set(COMPUTING, state=JobState.RUNNING, stage=Stage.ENCODE, run=3)
+    bench.ask("cancel")
+    assert bench.enqueued == ["j1.abort~1", "j1.abort~2"]
 
 
 WORDS = [
@@ -418,6 +473,25 @@ def test_job_that_was_retried_meanwhile_is_not_stopped(bench: Bench) -> None:
     bench.set(COMPUTING, state=JobState.READY, stage=Stage.CLOUD, run=1)
     assert asyncio.run(abort.tell(bench.parts, "j1", 0, 0))["then"] == "stop"
     assert bench.cloud.asked == []
+
+
+def test_platform_is_not_told_while_a_step_may_just_be_making_the_job(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(abort, "LOOK_S", 0.01)
+    bench.set(UPLOADED, state=JobState.CANCELLED, stage=Stage.CLOUD)
+    bench.cloud.answers = [Stopped.STOPPED]
+
+    async def story() -> Any:
+        with at_work("j1"):
+            telling = asyncio.create_task(abort.tell(bench.parts, "j1", 0, 0))
+            await asyncio.sleep(0.1)
+            assert bench.cloud.asked == []
+            bench.set(COMPUTING)
+        return await asyncio.wait_for(telling, 5)
+
+    asyncio.run(story())
+    assert [one.remote_id for one in bench.cloud.asked] == ["r"]
 
 
 def test_job_of_unsure_existence_is_looked_for_before_it_is_stopped(bench: Bench) -> None:
@@ -483,6 +557,22 @@ def test_release_of_a_job_in_doubt_releases_its_study(bench: Bench) -> None:
     assert "abcdef012345 is released" in bench.ask("release").answer
 
 
+@pytest.mark.parametrize("crash", ["before the study is accepted", "before the answer is written"])
+def test_release_that_a_crash_cut_short_is_finished(bench: Bench, crash: str) -> None:
+    bench.set(state=JobState.HELD, code="STU-001", reason="two Patient IDs")
+    with bench.index.write() as connection:
+        connection.execute(sa.update(studies).values(doubts="STU-001:x"))
+    act = bench.acts.get(bench.acts.ask("release", "j1", who="ann"))
+    assert bench.acts.fulfil(act, bench.row)
+    if crash == "before the answer is written":
+        bench.parts.studies.accept("abcdef012345")
+    acts.perform(bench.parts, reload=bench.reload)
+    assert bench.acts.get(act.id).outcome == DONE
+    study = bench.parts.studies.study("1.2")
+    assert study is not None
+    assert study.doubts == ""
+
+
 @pytest.mark.parametrize("act", ["retry", "cancel", "rerun", "release", "dance"])
 def test_unknown_targets_and_acts_are_refused_and_hold_up_no_other(bench: Bench, act: str) -> None:
     told = bench.ask(act, "nothing")
@@ -504,13 +594,13 @@ def test_rerun_says_that_it_is_billed_and_is_done_once(bench: Bench, monkeypatch
         begun.append(job_id)
         new = dataclasses.replace(NEW, id=f"j{len(begun) + 1}", rerun=len(begun))
         made = Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)
-        bench.jobs.decide("1.2", 3.0, [made])
+        Decisions(bench.index).decide("1.2", 3.0, [made])
         return new.id
 
     monkeypatch.setattr("bridge.flow.acts.rerun.rerun", begin)
     number = bench.acts.ask("rerun", "j1", who="ann", reason="new scanner")
     acts.ACTS["rerun"](bench.parts, bench.acts.get(number))  # a crash before the answer
-    acts.perform(bench.parts)
+    acts.perform(bench.parts, reload=bench.reload)
     told = bench.acts.get(number)
     assert begun == ["j1"]
     assert "bills it again" in told.answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,11 +12,12 @@ import pytest
 from bridge.deliver.query import Silent
 from bridge.deliver.receipt import Receipt
 from bridge.dicom.statuses import Outcome
-from bridge.flow.stages import custody, deliveries
+from bridge.flow.stages import custody, deliveries, offers
+from bridge.flow.stages.destinations import line_down
 from bridge.flow.stages.offers import TRIES, weigh
 from bridge.sandbox.pacs import Orders, SmallPacs, order
 from bridge.store.acts import Acts, Turning
-from bridge.store.deliveries import HELD, UNNAMED
+from bridge.store.deliveries import HELD, SPOILT, UNNAMED
 from bridge.store.jobs import Delivery, JobState
 from owed import DeliveryBench, job_ids
 from raw_acceptor import RawAcceptor, rejection
@@ -264,6 +267,21 @@ def test_line_goes_down_once_for_all_and_comes_back_for_all(tmp_path: Path) -> N
     assert bench.alerts.all() == []
 
 
+def test_line_that_is_down_is_paced_by_its_trial_alone(tmp_path: Path) -> None:
+    bench = DeliveryBench(tmp_path, pacs=1)
+    for job in (A, B):
+        bench.owe(job)
+    first = line_down(bench.parts, bench.job(A), "pacs", Outcome.RETRY, "no connection")
+    # Two were under way at once: the second says no more than the first.
+    second = line_down(bench.parts, bench.job(B), "pacs", Outcome.RETRY, "timed out")
+    assert second == first
+    bench.turns.line_trial("pacs", B)
+    line_down(bench.parts, bench.job(A), "pacs", Outcome.RETRY, "timed out")
+    assert bench.turns.lines()["pacs"].tries == 1
+    line_down(bench.parts, bench.job(B), "pacs", Outcome.RETRY, "timed out")
+    assert bench.turns.lines()["pacs"].tries == 2
+
+
 def test_turns_that_were_handed_over_before_the_line_went_down_do_not_try(tmp_path: Path) -> None:
     with RawAcceptor(b"") as nobody:
         bench = DeliveryBench(tmp_path, pacs=nobody.port)
@@ -341,15 +359,20 @@ def test_days_without_connection_end_in_a_persons_hands(tmp_path: Path) -> None:
     assert bench.job(B).state is JobState.RUNNING
 
 
+def let_go_on(bench: DeliveryBench) -> None:
+    """As a person does with job A."""
+    acts = Acts(bench.index)
+    act = acts.get(acts.ask("retry", A, who="somebody"))
+    assert acts.fulfil(act, bench.job(A), turning=Turning.AGAIN, state=JobState.RUNNING)
+
+
 def test_retry_by_a_person_begins_the_days_again(tmp_path: Path, pacs: SmallPacs) -> None:
     bench = DeliveryBench(tmp_path, pacs=NOBODY)
     bench.change("pacs", retry_s=(DAY_S,))
     bench.owe(A)
     bench.pass_time(9 * DAY_S)
     assert bench.job(A).state is JobState.FAILED
-    acts = Acts(bench.index)
-    act = acts.get(acts.ask("retry", A, who="somebody"))
-    assert acts.fulfil(act, bench.job(A), turning=Turning.AGAIN, state=JobState.RUNNING)
+    let_go_on(bench)
     bench.look()
     assert bench.job(A).state is JobState.RUNNING
     bench.change("pacs", port=pacs.port)
@@ -535,3 +558,64 @@ def test_crash_between_the_end_of_the_job_and_the_end_of_its_turn(
     assert bench.job(A).state is JobState.DONE
     assert bench.turns.owed() == []
     assert [event.event for event in bench.jobs.timeline(A)].count("job.done") == 1
+
+
+def first_file(bench: DeliveryBench) -> Path:
+    return bench.folder / "jobs" / A / "results" / "000.dcm"
+
+
+def flipped(file: Path) -> None:
+    """One bit of its pixels."""
+    content = bytearray(file.read_bytes())
+    content[-7] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoiled", [flipped, Path.unlink, lambda file: file.write_bytes(b"")])
+def test_a_file_that_is_not_what_was_issued_is_not_sent_and_fails_the_job_with_its_reason(
+    bench: DeliveryBench, pacs: SmallPacs, spoiled: Callable[[Path], object]
+) -> None:
+    _, second = bench.owe(A)
+    spoiled(first_file(bench))
+    bench.look()
+    assert [attempt.sop_instance_uid for attempt in pacs.attempts] == [second]
+    assert bench.outcomes(A) == [SPOILT, "delivered"]
+    job = bench.job(A)
+    assert (job.state, job.code) == (JobState.FAILED, "DLV-002")
+    assert "pacs: not sent: 000.dcm " in job.reason
+    assert "from a backup" in job.reason and second not in job.reason
+    assert bench.turns.owed() == []
+
+
+def test_a_spoilt_file_that_was_put_back_is_sent_when_a_person_lets_the_job_go_on(
+    bench: DeliveryBench, pacs: SmallPacs
+) -> None:
+    bench.owe(A, results=1)
+    file = first_file(bench)
+    issued = file.read_bytes()
+    flipped(file)
+    bench.look()
+    assert not pacs.attempts
+    file.write_bytes(issued)
+    let_go_on(bench)
+    bench.look()
+    assert bench.outcomes(A) == ["delivered"]
+    assert bench.job(A).state is JobState.DONE
+
+
+def test_a_file_that_cannot_be_read_now_is_tried_again(
+    bench: DeliveryBench, pacs: SmallPacs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.owe(A, results=1)
+    monkeypatch.setattr(offers.hashlib, "file_digest", broken_disk)
+    bench.look()
+    assert bench.outcomes(A) == ["retry"]
+    assert bench.job(A).reason == "pacs: not sent: 000.dcm cannot be read here (Input/output error)"
+    assert not pacs.attempts
+    monkeypatch.undo()
+    bench.pass_time(60.0)
+    assert bench.job(A).state is JobState.DONE
+
+
+def broken_disk(*_: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))

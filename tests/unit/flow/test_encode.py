@@ -18,7 +18,7 @@ from tests.unit.operate.report_example import JOB, make_example
 
 from bridge.config.results import ResultsModel
 from bridge.config.rules import RuleModel
-from bridge.errors import TryLater
+from bridge.errors import Refused, TryLater
 from bridge.export import format_named
 from bridge.flow.parts import Parts
 from bridge.flow.stages import encode as stage
@@ -114,6 +114,16 @@ class Bench(DeliveryBench):
         self.calls += 1
         return function(*arguments)
 
+    def wants(self, results: ResultsModel) -> None:
+        """Another `[rules.NAME.results]` in the rule as the job has it."""
+        rule = RuleModel.model_validate_json(self.jobs.get(JOB).frozen)
+        self.jobs.change(JOB, frozen=rule.model_copy(update={"results": results}).model_dump_json())
+
+    def forget_the_mask(self) -> None:
+        outputs = OUTPUT_LIST.validate_json(self.jobs.get(JOB).outputs)
+        left = tuple(one for one in outputs if one.kind is not OutputKind.MASK)
+        self.jobs.change(JOB, outputs=OUTPUT_LIST.dump_json(left).decode())
+
     def encode(self) -> None:
         stage.encode(cast(Parts, self.parts), self.jobs.get(JOB))
 
@@ -138,7 +148,7 @@ def pacs(tmp_path: Path) -> Iterator[SmallPacs]:
 
 @pytest.fixture
 def make(tmp_path: Path, volume: Volume, pacs: SmallPacs, monkeypatch: pytest.MonkeyPatch) -> Make:
-    monkeypatch.setattr(stage, "volumes_of", lambda instances, job: {"ct": volume})
+    monkeypatch.setattr(stage, "volumes_of", lambda *_: {"ct": volume})
     return lambda **destinations: Bench(tmp_path, volume, pacs.port, **destinations)
 
 
@@ -258,7 +268,76 @@ def test_job_says_once_that_its_images_were_compressed_with_loss(
     plane = replace(volume.planes[0], instance=replace(volume.planes[0].instance, header=header))
     lossy = replace(volume, planes=(plane, *volume.planes[1:]))
     bench = make(pacs={}, old={"series_number_base": 500})
-    monkeypatch.setattr(stage, "volumes_of", lambda instances, job: {"ct": lossy})
+    monkeypatch.setattr(stage, "volumes_of", lambda *_: {"ct": lossy})
     bench.encode()
     said = [one.keys["notes"] for one in bench.jobs.timeline(JOB) if one.event == "encode.made"]
     assert sum("loss" in notes for notes in said) == 1
+
+
+OFF = ResultsModel(segmentation=False, measurement_report=False, documents=False)
+
+
+def test_a_rule_that_wants_no_results_ends_done_without_a_child(make: Make, pacs: SmallPacs) -> None:
+    bench = make(pacs={})
+    bench.wants(OFF)
+    bench.run = lambda *_: pytest.fail("encoded")
+    bench.encode()
+    job = bench.jobs.get(JOB)
+    assert (job.state, job.code) == (JobState.DONE, "")
+    assert bench.jobs.results(JOB) == []
+    assert bench.deliveries.of(JOB) == []
+    (ended,) = (one for one in bench.jobs.timeline(JOB) if one.event == "job.done")
+    assert ended.keys == {"results": 0}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        OFF.model_copy(update={"documents": True}),
+        OFF.model_copy(update={"heat_map": "fractional"}),
+        OFF.model_copy(update={"picture": True}),
+    ],
+)
+def test_a_rule_that_wants_what_does_not_come_back_is_refused(make: Make, wanted: ResultsModel) -> None:
+    bench = make(pacs={})
+    bench.wants(wanted)
+    bench.forget_the_mask()
+    with pytest.raises(Refused) as caught:
+        bench.encode()
+    assert caught.value.code == "RES-060"
+    assert bench.jobs.get(JOB).state is JobState.RUNNING
+
+
+def moved(volume: Volume, by_mm: float, frame_of_reference_uid: str) -> Volume:
+    """Another input that overlaps the volume in millimetres."""
+    x, y, z = volume.geometry.origin_lps
+    geometry = replace(volume.geometry, origin_lps=(x, y, z + by_mm))
+    return replace(volume, geometry=geometry, frame_of_reference_uid=frame_of_reference_uid)
+
+
+def test_a_mask_on_an_input_in_another_frame_of_reference_is_refused_and_not_brought_over(
+    make: Make, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make(pacs={})
+    # The mask has the voxels of `volume`; results refer to the first input by name.
+    inputs = {"a-pet": moved(volume, 5.0, "2.25.4711"), "ct": volume}
+    monkeypatch.setattr(stage, "volumes_of", lambda *_: inputs)
+    with pytest.raises(Refused) as caught:
+        bench.encode()
+    assert caught.value.code == "HVY-003"
+    assert "2.25." not in str(caught.value)
+
+
+def test_a_mask_on_another_input_in_the_same_frame_of_reference_is_brought_over(
+    make: Make, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make(pacs={})
+    first = moved(volume, volume.geometry.spacing_mm[0] / 2, volume.frame_of_reference_uid)
+    planes = tuple(
+        replace(one, position_lps=tuple((first.geometry.affine_lps @ (k, 0, 0, 1))[:3].tolist()))
+        for k, one in enumerate(first.planes)
+    )
+    inputs = {"a-pet": replace(first, planes=planes), "ct": volume}
+    monkeypatch.setattr(stage, "volumes_of", lambda *_: inputs)
+    bench.encode()
+    assert len(bench.jobs.results(JOB)) == 3

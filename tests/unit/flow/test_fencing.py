@@ -22,6 +22,7 @@ from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms.protocol import Absent, Found, Newer, RemoteJob, Spec
 from bridge.store.alerts import Alerts
+from bridge.store.decisions import Decisions
 from bridge.store.jobs import Decision, Jobs, JobState, NewJob
 from bridge.store.meta import Meta
 from bridge.store.submits import Submits
@@ -125,7 +126,7 @@ class Bench:
                 " VALUES ('1.2', 'n', 'open', 's', 0, 0, 0, 0)"
             )
         made = Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)
-        self.parts.jobs.decide("1.2", 0.0, [made])
+        Decisions(self.index).decide("1.2", 0.0, [made])
         shelf = self.parts.shelf(JOB)
         shelf.write(PARCEL_FILE, PARCEL.dump_json(Parcel(order=ORDER, files=(), values=())))
         spec = Spec(algorithm="a", title="", interfaces=(), details={})

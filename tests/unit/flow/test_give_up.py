@@ -92,3 +92,13 @@ def test_trouble_of_the_machine_at_a_turn_gives_it_another_turn_later(bench: Ben
     turn = bench.parts.turns.get(JOB, "pacs")
     assert (turn.turn, turn.due_at) == (2, 1030.0)
     assert (bench.job.state, bench.job.run) == (JobState.RUNNING, 0)
+
+
+def test_stage_of_an_older_run_hands_over_nothing(bench: Bench) -> None:
+    handed: list[str] = []
+    bench.parts.enqueue = lambda workflow, queue, id, *words: handed.append(id)
+    bench.parts.jobs.change(JOB, run=1)
+    Stages(bench.parts)._next("cloud", JOB, "0")
+    assert (handed, bench.job.stage) == ([], Stage.PREPARE)
+    Stages(bench.parts)._next("cloud", JOB, "1")
+    assert (handed, bench.job.stage) == ([f"{JOB}.cloud~1"], Stage.CLOUD)

@@ -32,16 +32,6 @@ def test_mode_of_the_rule_says_what_becomes_of_a_match(tmp_path: Path, mode: str
     assert bench.outcome()[0] == "match"
 
 
-def test_held_job_goes_on_when_it_is_released(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, mode="hold")
-    bench.receive("1.2")
-    bench.pass_time(30.0)
-    job = bench.job()
-    assert bench.jobs.release(job.id)
-    assert not bench.jobs.release(job.id)
-    assert bench.job().state is JobState.READY
-
-
 def test_reason_why_the_study_was_complete_is_in_row_and_timeline(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.receive("1.2")
@@ -108,3 +98,39 @@ def test_waiting_for_completeness_uses_up_no_attempt(tmp_path: Path) -> None:
     assert bench.study().attempts == 0
     bench.pass_time(30.0)
     assert len(bench.jobs.all()) == 1
+
+
+FIXED_RULE = """
+[rules.fixed]
+mode = "live"
+platform = "gc"
+algorithm = "all-kinds"
+destinations = ["pacs"]
+study = { StudyInstanceUID = "1.2" }
+
+[rules.fixed.values]
+ct-image = { image = "IMAGE" }
+"""
+
+
+def test_rule_without_a_volume_makes_one_job_of_its_study_and_none_of_another(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(FIXED_RULE)
+    bench.load_rules()
+    bench.receive("1.2")
+    bench.receive("1.3")
+    bench.pass_time(30.0)
+    job = bench.job()
+    assert (job.rule, job.study_instance_uid, job.inputs, job.state) == ("fixed", "1.2", "{}", JobState.READY)
+    assert bench.outcome("1.3")[0] == "no-match"
+    bench.receive("1.2", first=4)
+    bench.pass_time(30.0)
+    assert bench.job().id == job.id, "what else arrives is no input of it"
+    rules.write_text(FIXED_RULE.replace("IMAGE", "ANOTHER"))
+    bench.load_rules()
+    bench.receive("1.2", first=8)
+    bench.pass_time(30.0)
+    first, second = sorted(bench.jobs.all(), key=lambda one: one.id != job.id)
+    assert (first.id, first.state) == (job.id, JobState.CANCELLED), "it had not begun"
+    assert second.state is JobState.READY

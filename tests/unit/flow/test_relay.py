@@ -26,7 +26,7 @@ def test_job_waits_for_the_description_and_asks_once(tmp_path: Path) -> None:
     bench.now += 1.0
     bench.relay.tick()
     assert [workflow for workflow, _, _ in bench.enqueued] == ["describe"]
-    bench.jobs.keep_spec("gc", "lungs-and-airways", "", spec="{}")
+    bench.specs.keep("gc", "lungs-and-airways", "", spec="{}")
     bench.relay.tick()
     assert bench.enqueued[-1] == ("prepare", "cpu", f"{bench.job().id}.prepare")
     assert bench.job().state is JobState.RUNNING
@@ -34,7 +34,7 @@ def test_job_waits_for_the_description_and_asks_once(tmp_path: Path) -> None:
 
 def test_job_says_why_the_platform_cannot_describe_and_asks_again(tmp_path: Path) -> None:
     bench = ready(tmp_path)
-    bench.jobs.keep_spec("gc", "lungs-and-airways", "", spec=None, code="GC-010", reason="not visible")
+    bench.specs.keep("gc", "lungs-and-airways", "", spec=None, code="GC-010", reason="not visible")
     bench.relay.tick()
     job = bench.job()
     assert (job.code, job.reason, job.state) == ("GC-010", "not visible", JobState.READY)

@@ -97,6 +97,9 @@ def test_rerun_without_pixels_is_refused(tmp_path: Path) -> None:
             held = gone.by_number(numbers)
             return {number: replace(one, dropped_at=1.0) for number, one in held.items()}
 
+        def frame_digests(self, numbers: list[int]) -> dict[tuple[int, int], str]:
+            return gone.frame_digests(numbers)
+
     bench.parts.instances = Dropped()  # type: ignore[misc, assignment]
     with pytest.raises(Refused, match="4 of 4 objects whose pixels retention has removed"):
         rerun(bench.parts, first.id)

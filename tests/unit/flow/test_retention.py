@@ -19,7 +19,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from bridge.cli.report import write
+from bridge.config.rules import RuleModel
 from bridge.config.site import RetentionSettings, Site
+from bridge.config.volumes import VolumeSettings
 from bridge.dicom.headers import read_header
 from bridge.dicom.pixels import FileReader
 from bridge.errors import Damaged
@@ -30,6 +32,7 @@ from bridge.rules import Explanation
 from bridge.rules.explanation import Outcome
 from bridge.store import retention as store
 from bridge.store.alerts import Alerts
+from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Answered, Deliveries
 from bridge.store.instances import Instances
 from bridge.store.jobs import Jobs, JobState, StoredResult
@@ -45,6 +48,17 @@ JOB = "ab" * 16
 
 class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
+
+
+RULE = RuleModel.model_validate(
+    {
+        "mode": "live",
+        "platform": "gc",
+        "algorithm": "a",
+        "destinations": ["pacs"],
+        "inputs": {"ct-image": {"volume": {"Modality": "CT"}}},
+    }
+)
 
 
 class Bench:
@@ -135,7 +149,7 @@ class Bench:
                 ),
             )
         ]
-        self.jobs.decide(study, due_at, made)
+        Decisions(self.index).decide(study, due_at, made)
 
     def finish(self, job: str = JOB, state: JobState = JobState.DONE, outcome: str = "delivered") -> None:
         """Payloads, one result, one delivery, as the stages leave them."""
@@ -242,11 +256,12 @@ def test_report_of_a_job_without_pixels_says_so_and_tells_the_rest(bench: Bench)
     explanation = Explanation(rule="lungs", outcome=Outcome.MATCH, reason="because", study=(), inputs=())
     bench.jobs.change(
         JOB,
+        frozen=RULE.model_dump_json(),
         inputs=json.dumps({"ct-image": numbers}),
         explanation=TypeAdapter(Explanation).dump_json(explanation).decode(),
     )
     bench.shelf(JOB).path("parcel.json").unlink()
-    site = cast(Site, SimpleNamespace(data=bench.folder))
+    site = cast(Site, SimpleNamespace(data=bench.folder, volumes=VolumeSettings()))
     page = bench.folder / "report.html"
     write(site, bench.index, bench.jobs.get(JOB), page)
     assert "<figure" in page.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,8 +23,9 @@ from bridge.errors import (
     Unsure,
 )
 from bridge.flow.parts import Parts
-from bridge.flow.verdicts import Answer, guard
+from bridge.flow.verdicts import Answer, end, guard
 from bridge.store.alerts import Alerts
+from bridge.store.decisions import Decisions
 from bridge.store.jobs import Decision, Job, Jobs, JobState, NewJob, Stage
 from bridge.store.tables import Index, studies
 
@@ -60,7 +62,9 @@ def parts(tmp_path: Path) -> Parts:
         frozen="{}",
         inputs="{}",
     )
-    jobs.decide("1.2", 1.0, [Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)])
+    Decisions(index).decide(
+        "1.2", 1.0, [Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)]
+    )
     return cast(Parts, SimpleNamespace(jobs=jobs, alerts=Alerts(index)))
 
 
@@ -89,6 +93,17 @@ def test_error_ends_the_job(parts: Parts, error: BridgeError, state: JobState) -
     assert parts.jobs.timeline("j1")[-1].event == f"job.{state}"
 
 
+def test_what_a_person_has_done_meanwhile_stands(parts: Parts) -> None:
+    stale = parts.jobs.get("j1")
+    parts.jobs.change("j1", state=JobState.CANCELLED, reason="cancelled by ann")
+    end(parts, stale, JobState.FAILED, Never("GC-100", "no"))
+    assert parts.jobs.get("j1").reason == "cancelled by ann"
+    parts.jobs.change("j1", state=JobState.READY, run=1)
+    end(parts, stale, JobState.FAILED, Never("GC-100", "no"))
+    assert parts.jobs.get("j1").state is JobState.READY
+    assert [line.event for line in parts.jobs.timeline("j1")].count("job.failed") == 0
+
+
 WAITS: list[tuple[Exception, int, float]] = [
     (TryLater("X-1", "busy"), 0, 1.0),
     (TryLater("X-1", "busy"), 1, 4.0),
@@ -113,6 +128,19 @@ def test_full_disk_makes_the_job_wait_without_writing_a_row(parts: Parts) -> Non
     answer = run(parts, OSError(28, "No space left on device"), attempt=2)
     assert answer == {"then": "again", "pause_s": 9.0}
     assert parts.jobs.get("j1") == before
+
+
+def test_locked_index_makes_the_job_wait_although_its_row_cannot_be_read(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(job_id: str) -> Job:
+        raise sqlite3.OperationalError("database is locked")
+
+    def body(job: Job) -> None:
+        monkeypatch.setattr(parts.jobs, "get", locked)
+        raise sqlite3.OperationalError("database is locked")
+
+    assert guard(parts, body, "j1", 0, 0, PAUSES) == {"then": "again", "pause_s": 1.0}
 
 
 def test_wait_is_forgotten_when_the_step_succeeds(parts: Parts) -> None:

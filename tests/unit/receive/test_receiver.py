@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
-from pynetdicom import AE
+from pynetdicom import AE, evt
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
@@ -395,6 +395,32 @@ def test_drain_lets_an_open_association_finish_and_takes_no_new_one(store: Insta
     assert not drain.is_alive()
     assert time.monotonic() - begun < 3
     assert len(store.of_study(first.StudyInstanceUID)) == len(store.of_study(second.StudyInstanceUID)) == 1
+
+
+def test_drain_rejects_for_now_what_had_connected_and_not_asked_yet(store: Instances) -> None:
+    receiver = Receiver(listening(), store)
+    receiver.start()
+    drains = threading.Event()
+    entity = AE(ae_title="CT1")
+    entity.add_requested_context("1.2.840.10008.1.1")
+    found: list[Any] = []
+
+    def ask() -> None:
+        late = [(evt.EVT_CONN_OPEN, lambda event: drains.wait(5))]
+        found.append(entity.associate("127.0.0.1", receiver.port, ae_title="BRIDGE", evt_handlers=late))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(0.3)
+    drain = threading.Thread(target=receiver.drain, args=(3.0,))
+    drain.start()
+    time.sleep(0.8)
+    drains.set()
+    asking.join(5)
+    drain.join(5)
+    (association,) = found
+    assert association.is_rejected
+    assert association.acceptor.primitive.result == 2, "transient: the sender comes again"
 
 
 def test_drain_aborts_what_does_not_end_in_time_and_keeps_what_it_acknowledged(store: Instances) -> None:

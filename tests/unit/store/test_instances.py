@@ -215,17 +215,19 @@ def test_file_that_could_not_be_finished_is_removed(
     assert len(list((tmp_path / "instances").rglob("*.dcm"))) == 1
 
 
-def test_index_that_cannot_be_written_is_told_as_trouble_with_the_disk(
-    store: Instances, studies: Studies, index: Index, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["read", "write"])
+def test_index_that_cannot_be_used_is_told_as_trouble_with_the_disk(
+    store: Instances, studies: Studies, index: Index, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     @contextmanager
     def full() -> Iterator[sa.Connection]:
         raise sa.exc.OperationalError("INSERT", {}, Exception("database or disk is full"))
         yield
 
-    monkeypatch.setattr(index, "write", full)
-    with pytest.raises(OSError, match="index"):
-        keep(store, encoded())
+    with monkeypatch.context() as patched:
+        patched.setattr(index, how, full)
+        with pytest.raises(OSError, match="index"):
+            keep(store, encoded())
     assert studies.study("1.2.3") is None
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from bridge.errors import Damaged
 from bridge.store import tables
+from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Answered, Deliveries
 from bridge.store.jobs import Decision, Jobs, JobState, NewJob, StoredResult
 from bridge.store.own import issued_for
@@ -75,26 +76,26 @@ def result(uid: str) -> StoredResult:
 
 def test_deciding_twice_makes_one_job(index: Index) -> None:
     jobs = Jobs(index)
-    assert jobs.decide("1.2", 3.0, [decision()]) == ["j1"]
-    assert jobs.decide("1.2", 3.0, [decision()]) == []
+    assert Decisions(index).decide("1.2", 3.0, [decision()]) == ["j1"]
+    assert Decisions(index).decide("1.2", 3.0, [decision()]) == []
     assert [job.id for job in jobs.all()] == ["j1"]
 
 
 def test_study_that_grew_meanwhile_stays_open(index: Index) -> None:
-    Jobs(index).decide("1.2", 2.5, [decision()])
+    Decisions(index).decide("1.2", 2.5, [decision()])
     with index.read() as connection:
         assert connection.execute(sa.select(studies.c.state)).scalar_one() == "open"
 
 
 def test_decided_study_is_closed(index: Index) -> None:
-    Jobs(index).decide("1.2", 3.0, [])
+    Decisions(index).decide("1.2", 3.0, [])
     with index.read() as connection:
         assert connection.execute(sa.select(studies.c.state)).scalar_one() == "decided"
 
 
 def test_started_touches_only_ready_jobs(index: Index) -> None:
     jobs = Jobs(index)
-    jobs.decide("1.2", 3.0, [decision()])
+    Decisions(index).decide("1.2", 3.0, [decision()])
     jobs.change("j1", state=JobState.CANCELLED)
     jobs.started("j1")
     assert jobs.get("j1").state is JobState.CANCELLED
@@ -102,7 +103,7 @@ def test_started_touches_only_ready_jobs(index: Index) -> None:
 
 def test_results_are_owed_once_to_each_destination(index: Index) -> None:
     jobs = Jobs(index)
-    jobs.decide("1.2", 3.0, [decision()])
+    Decisions(index).decide("1.2", 3.0, [decision()])
     owed = {"pacs": ["2.25.1"], "archive": ["2.25.1"]}
     jobs.keep_results([result("2.25.1")], owed)
     deliveries = Deliveries(index)
@@ -116,7 +117,7 @@ def test_results_are_owed_once_to_each_destination(index: Index) -> None:
 
 def test_each_destination_is_owed_its_own_variant(index: Index) -> None:
     jobs = Jobs(index)
-    jobs.decide("1.2", 3.0, [decision()])
+    Decisions(index).decide("1.2", 3.0, [decision()])
     made = [result("2.25.1"), replace(result("2.25.2"), variant="labelmap"), result("2.25.3")]
     jobs.keep_results(made, {"pacs": {"2.25.1", "2.25.3"}, "archive": {"2.25.2", "2.25.3"}})
     owed = {(row.destination, row.sop_instance_uid) for row in Deliveries(index).of("j1")}
@@ -133,9 +134,8 @@ def test_each_destination_is_owed_its_own_variant(index: Index) -> None:
 
 
 def test_held_decision_without_job_is_listed(index: Index) -> None:
-    jobs = Jobs(index)
-    jobs.decide("1.2", 3.0, [decision(outcome="held")])
-    assert [(study, one.reason) for study, one in jobs.undecided()] == [("abc", "because")]
+    Decisions(index).decide("1.2", 3.0, [decision(outcome="held")])
+    assert [(study, one.reason) for study, one in Decisions(index).waiting()] == [("abc", "because")]
 
 
 def test_tables_and_migrations_name_the_same_columns(index: Index) -> None:

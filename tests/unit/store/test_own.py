@@ -11,6 +11,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from bridge.dicom.headers import read_header
+from bridge.store.decisions import Decisions
 from bridge.store.instances import Arrived, Instances
 from bridge.store.jobs import Jobs
 from bridge.store.rows import StoredResult
@@ -107,7 +108,7 @@ def test_settled_study_stays_settled_however_often_and_however_changed_a_result_
 ) -> None:
     source = ct_slice(study="2.25.100")
     keep(store, source)
-    Jobs(index).decide("2.25.100", Studies(index).study("2.25.100").due_at, [])  # type: ignore[union-attr]
+    Decisions(index).decide("2.25.100", Studies(index).study("2.25.100").due_at, [])  # type: ignore[union-attr]
     settled = Studies(index).study("2.25.100")
     assert settled is not None and settled.state == "decided"
     result = ct_slice(study="2.25.100")

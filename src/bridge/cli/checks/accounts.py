@@ -10,12 +10,11 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bridge.cli.checks.finding import Finding, Level, Look, good, warn, wrong
+from bridge.cli.checks.finding import Finding, Level, Look, days_left, good, wrong
 from bridge.config import Site
 from bridge.config.site import AccountSettings
 from bridge.errors import BridgeError
 
-FEW_DAYS = 30
 CONNECT_S = 10.0
 
 
@@ -95,8 +94,4 @@ def _authorities(subject: str, file: Path) -> list[Finding]:
 def _days(subject: str, what: str, not_after: str) -> list[Finding]:
     if not not_after:
         return []
-    days = (ssl.cert_time_to_seconds(not_after) - time.time()) / 86400
-    told = f"{what}: {days:.0f} days left"
-    if days < 0:
-        return [wrong(subject, f"{what} ended {-days:.0f} days ago", "Renew it")]
-    return [warn(subject, told, "Renew it before it ends") if days < FEW_DAYS else good(subject, told)]
+    return [days_left(subject, what, (ssl.cert_time_to_seconds(not_after) - time.time()) / 86400)]

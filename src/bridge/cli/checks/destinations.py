@@ -7,11 +7,12 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 
-from bridge.cli.checks.finding import Finding, Look, good, wrong
+from bridge.cli.checks.finding import Finding, Look, good, warn, wrong
 from bridge.config import RulesFile, Site
 from bridge.config.results import ResultsModel
 
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
+PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 RESULTS_WAIT = "Check address and AE titles at both ends; results wait until it answers"
 
 
@@ -61,15 +62,19 @@ def _kinds(site: Site, rules: RulesFile | None, name: str) -> list[Finding]:
     if told.problem:
         return [wrong(subject, f"what it takes is not known: {told.problem}", RESULTS_WAIT)]
     return [
-        good(subject, f"takes {_name_of(one)}")
-        if one in told.accepted
-        else wrong(
-            subject,
-            f"does not take {_name_of(one)} in Explicit VR Little Endian",
-            f"Allow SOP class {one} there, or {_instead_of(one, name)}",
-        )
+        good(subject, f"takes {_name_of(one)}") if one in told.accepted else _not_taken(subject, one, name)
         for one in classes
     ]
+
+
+def _not_taken(subject: str, sop_class_uid: str, name: str) -> Finding:
+    # Whether an algorithm writes a PDF at all, no rule says.
+    level = warn if sop_class_uid == PDF else wrong
+    return level(
+        subject,
+        f"does not take {_name_of(sop_class_uid)} in Explicit VR Little Endian",
+        f"Allow SOP class {sop_class_uid} there, or {_instead_of(sop_class_uid, name)}",
+    )
 
 
 def _name_of(sop_class_uid: str) -> str:
@@ -82,14 +87,13 @@ def _name_of(sop_class_uid: str) -> str:
 def _instead_of(sop_class_uid: str, name: str) -> str:
     if sop_class_uid == LABEL_MAP:
         return f'write segmentation = "binary" in [destinations.{name}]'
+    if sop_class_uid == PDF:
+        return "write documents = false in [rules.NAME.results] where the algorithm gives none"
     return "switch that kind of result off in [rules.NAME.results]"
 
 
 def result_classes(rules: RulesFile | None, destination: str) -> tuple[str, ...]:
-    """SOP Class UIDs of what the rules can send to a destination; the usual ones when the rules cannot be read.
-
-    Without PDF: whether an algorithm writes one, no rule says.
-    """
+    """SOP Class UIDs of what the rules can send to a destination; the usual ones when the rules cannot be read."""
     if rules is None:
         return tuple(_MADE)[:2]
     send = [one for one in rules.rules.values() if one.mode != "off" and destination in one.destinations]
@@ -101,6 +105,7 @@ _MADE: dict[str, Callable[[ResultsModel], bool]] = {
     "1.2.840.10008.5.1.4.1.1.88.34": lambda results: results.measurement_report,
     "1.2.840.10008.5.1.4.1.1.7": lambda results: results.picture,
     "1.2.840.10008.5.1.4.1.1.30": lambda results: results.heat_map == "parametric-map",
+    PDF: lambda results: results.documents,
 }
 
 

@@ -36,6 +36,17 @@ def good(subject: str, what: str) -> Finding:
     return Finding(subject=subject, what=what)
 
 
+FEW_DAYS = 30
+
+
+def days_left(subject: str, what: str, days: float) -> Finding:
+    """What will end, or has ended: a token, a certificate."""
+    if days <= 0:
+        return wrong(subject, f"{what} ended {-days:.0f} days ago", "Renew it")
+    told = f"{what}: {days:.0f} days left"
+    return warn(subject, told, "Renew it before it ends") if days < FEW_DAYS else good(subject, told)
+
+
 Look = tuple[str, Callable[[], list[Finding]]]
 """A subject and what looks at it."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
+from datetime import date, datetime
 from pathlib import Path
 
-from bridge.cli.checks.finding import Finding, Level, good, warn, wrong
+from bridge.cli.checks.finding import Finding, days_left, good, warn, wrong
 from bridge.cli.words import ago, size, span
 from bridge.config import Site
 from bridge.errors import BridgeError
@@ -96,21 +97,19 @@ def _tokens(site: Site) -> list[Finding]:
             state = file.stat()
         except OSError:
             continue  # what asks the platform with it says so
-        age = span(time.time() - state.st_mtime)
-        level = Level.WRONG if state.st_mode & 0o077 else Level.OK
-        what = (
-            "the token file can be read by other users of this machine"
-            if level is Level.WRONG
-            else f"the token was written {age} ago; when it ends, the platform knows"
-        )
-        lines.append(
-            Finding(
-                subject=subject,
-                what=what,
-                level=level,
-                remedy=f"chmod 600 {file}" if level is Level.WRONG else "",
+        if state.st_mode & 0o077:
+            lines.append(
+                wrong(
+                    subject, "the token file can be read by other users of this machine", f"chmod 600 {file}"
+                )
             )
-        )
+        if account.token_ends:
+            # Until the end of that day.
+            left = date.fromisoformat(account.token_ends) - datetime.now().astimezone().date()
+            lines.append(days_left(subject, "the token", left.days + 1))
+        else:
+            age = span(time.time() - state.st_mtime)
+            lines.append(good(subject, f"the token was written {age} ago; `token_ends` would count its days"))
     return lines
 
 

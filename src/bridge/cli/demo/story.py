@@ -27,6 +27,7 @@ from bridge.errors import BridgeError, Refused
 from bridge.log import silence_libraries
 from bridge.rules import Explanation
 from bridge.sandbox.pacs import send
+from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
 from bridge.store.jobs import FINAL, Job, JobEvent, Jobs, JobState
 from bridge.store.tables import Index
@@ -81,13 +82,14 @@ class Demonstration:
         statuses = self._send(files)
         index = Index(site.data / "index.sqlite")
         self._jobs = Jobs(index)
+        self._decisions = Decisions(index)
         self._deliveries = Deliveries(index)
         job = self._decide(site, files)
         self._submit(job.id)
         self._kill_while_computing(job.id)
         self._encode(job.id)
         done = self._store(job.id)
-        write_report(site, index, done, self._out / "report.html")
+        write_report(site, index, done, self._out / "report.html", webp=False)
         self._screen.show(left_table(header_inside(files, done), header_outside(site.data / "jobs" / job.id)))
         return figures(self._out, files, statuses, index)
 
@@ -195,7 +197,7 @@ class Demonstration:
                 time.sleep(0.1)
 
     def _explanation(self) -> Explanation | None:
-        decisions = self._jobs.every_decision()
+        decisions = self._decisions.all()
         return TypeAdapter(Explanation).validate_json(decisions[0].explanation) if decisions else None
 
     def _wait_for(self, job: str, event: str, **keys: Any) -> JobEvent:

@@ -22,6 +22,8 @@ log = logging.getLogger("bridge.cloud")
 TRIES = 24
 """A platform that could not be told so often has computed it meanwhile."""
 LOOK_S = 0.5
+BEFORE = (Stage.PREPARE, Stage.CLOUD)
+"""Stages in which a job may run at its platform: a retry from `prepare` keeps what was made there."""
 
 WORDS = {
     Stopped.TOO_LATE: "the job had ended already",
@@ -31,7 +33,7 @@ WORDS = {
 
 def wanted(job: Job) -> bool:
     """Whether there may be something at the platform that could be stopped."""
-    return job.stage is Stage.CLOUD and bool(job.remote) and bool(REMOTE.validate_json(job.remote).begun)
+    return job.stage in BEFORE and bool(job.remote) and bool(REMOTE.validate_json(job.remote).begun)
 
 
 def committed(parts: Parts, job: Job, remote: RemoteJob) -> bool:

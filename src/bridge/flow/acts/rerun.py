@@ -7,8 +7,8 @@ import json
 from bridge.config.rules import RuleModel
 from bridge.errors import BridgeError, Refused
 from bridge.flow.parts import Parts
-from bridge.flow.stages.prepare import volumes_of
-from bridge.flow.study.contents import content
+from bridge.flow.stages.inputs import repairs_of, tolerance_of, volumes_of
+from bridge.flow.study.contents import content, mend
 from bridge.rules import job_id as identity
 from bridge.store.jobs import Job, JobState, NewJob
 from bridge.volumes import Volume, candidates_of
@@ -24,7 +24,8 @@ def rerun(parts: Parts, job_id: str) -> str:
     rule = RuleModel.model_validate_json(job.frozen)
     contents = contents_of(parts, job)
     volumes = {
-        name: _newest(parts, job, name, contents[name], old) for name, old in _chosen(parts, job).items()
+        name: _newest(parts, job, rule.inputs[name].repair, contents[name], old)
+        for name, old in _chosen(parts, job).items()
     }
     _all_there(volumes)
     count = 1 + max(
@@ -42,6 +43,7 @@ def rerun(parts: Parts, job_id: str) -> str:
             study_instance_uid=job.study_instance_uid,
             inputs=contents,
             values=rule.values,
+            repairs=repairs_of(volumes),
             rerun=count,
         ),
         rule=job.rule,
@@ -51,9 +53,7 @@ def rerun(parts: Parts, job_id: str) -> str:
         state=JobState.READY,
         reason="",
         frozen=job.frozen,
-        inputs=json.dumps(
-            {name: [one.number for one in volume.instances] for name, volume in volumes.items()}
-        ),
+        inputs=json.dumps({name: [one.number for one in volume.chosen] for name, volume in volumes.items()}),
         contents=json.dumps(contents),
         rerun=count,
     )
@@ -76,18 +76,18 @@ def contents_of(parts: Parts, job: Job) -> dict[str, str]:
 
 
 def _chosen(parts: Parts, job: Job) -> dict[str, Volume]:
-    return volumes_of(parts.instances, job)
+    return volumes_of(parts.instances, job, tolerance_of(parts.site))
 
 
-def _newest(parts: Parts, job: Job, name: str, wanted: str, chosen: Volume) -> Volume:
+def _newest(parts: Parts, job: Job, repairs: tuple[str, ...], wanted: str, chosen: Volume) -> Volume:
     """The same volume of the newest versions of its objects, if they still show the same; else as it was."""
-    uids = {one.sop_instance_uid for one in chosen.instances}
+    uids = {one.sop_instance_uid for one in chosen.chosen}
     newest = [one for one in parts.instances.of_study(job.study_instance_uid) if one.sop_instance_uid in uids]
-    if {one.number for one in newest} == {one.number for one in chosen.instances}:
+    if {one.number for one in newest} == {one.number for one in chosen.chosen}:
         return chosen
-    for candidate in candidates_of(newest):
-        volume = candidate.volume
-        if volume and len(volume.instances) == len(uids) and _shows(parts, volume) == wanted:
+    for candidate in candidates_of(newest, tolerance_of(parts.site)):
+        volume = mend(parts, candidate, repairs).volume
+        if volume and len(volume.chosen) == len(uids) and _shows(parts, volume) == wanted:
             return volume
     return chosen
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from bridge.flow.engine import Engine
 from bridge.flow.job import CPU, platform_queue, stage_id
 from bridge.flow.parts import Parts
+from bridge.flow.stages.destinations import AWAY
 from bridge.flow.stages.prepare import PARCEL_FILE
+from bridge.flow.verdicts import UNAUTHORIZED
 from bridge.log import event
 from bridge.store.jobs import Job, JobState, Stage
 
@@ -20,6 +23,7 @@ STRANDED = "job-stranded"
 def resume(parts: Parts, engine: Engine) -> None:
     """Note the restart with each running job; say which cannot go on because site.toml has changed."""
     known = engine.under_way()
+    stranded = set()
     for job in parts.jobs.all(state=JobState.RUNNING, limit=ALL):
         parts.jobs.note(job.id, "job.resumed", stage=job.stage)
         owed = {one.destination for one in parts.deliveries.of(job.id)}
@@ -28,10 +32,22 @@ def resume(parts: Parts, engine: Engine) -> None:
             reason = f"{', '.join(gone)} is no longer in site.toml; expected for this job. Put it back"
             parts.jobs.change(job.id, code="CFG-020", reason=reason)
             parts.alerts.begin(STRANDED, job.id, reason)
-        else:
-            parts.alerts.end(STRANDED, job.id)
+            stranded.add(job.id)
         if job.stage is not Stage.DELIVER and job.account in parts.site.accounts:
             _hand_over(parts, job, known)
+    _end_alerts(parts, stranded)
+
+
+def _end_alerts(parts: Parts, stranded: set[str]) -> None:
+    """Nobody can mend what is about a job that has ended, or a name that site.toml no longer has."""
+    still: dict[str, Collection[str]] = {
+        STRANDED: stranded,
+        AWAY: parts.site.destinations,
+        UNAUTHORIZED: parts.site.accounts,
+    }
+    for alert in parts.alerts.all():
+        if alert.subject not in still.get(alert.kind, (alert.subject,)):
+            parts.alerts.end(alert.kind, alert.subject)
 
 
 def _hand_over(parts: Parts, job: Job, known: frozenset[str]) -> None:

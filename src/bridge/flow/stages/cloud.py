@@ -83,7 +83,7 @@ async def describe(parts: Parts, account: str, algorithm: str, declared_version:
 
 
 def _keep_spec(parts: Parts, words: tuple[str, str, str], spec: str | None, code: str, reason: str) -> None:
-    parts.jobs.keep_spec(*words, spec=spec, code=code, reason=reason)
+    parts.specs.keep(*words, spec=spec, code=code, reason=reason)
 
 
 async def submit(parts: Parts, job: Job, name: str) -> Answer | None:

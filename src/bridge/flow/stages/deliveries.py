@@ -22,7 +22,7 @@ from bridge.flow.stages import custody, offers
 from bridge.flow.stages.destinations import REFUSES_US, UNREACHED, Away, address_of, may_try
 from bridge.flow.verdicts import GOING, STOP, Answer, again, guard, pause
 from bridge.log import event
-from bridge.store.deliveries import HELD, OWED, UNNAMED
+from bridge.store.deliveries import HELD, OWED, SPOILT, UNNAMED
 from bridge.store.rows import Delivery, Job, JobState, Turn
 
 __all__ = ["address_of", "show", "turn"]
@@ -33,7 +33,7 @@ LEFT, NOT_STORED, NOT_NAMED, SILENT = "DLV-001", "DLV-002", "DLV-003", "DLV-006"
 GONE = "CFG-020"
 WORST = (GONE, REFUSES_US, UNREACHED, LEFT, SILENT)
 """What the job row shows when its destinations have different reasons; reasons of this machine come before all."""
-SETTLED = frozenset({Outcome.CONFIRMED, Outcome.REFUSED, HELD, UNNAMED})
+SETTLED = frozenset({Outcome.CONFIRMED, Outcome.REFUSED, HELD, SPOILT, UNNAMED})
 SAID = frozenset({Outcome.DELIVERED, Outcome.WARNED, Outcome.DUPLICATE})
 """The peer says that it has it; enough where it is not asked."""
 MACHINE_S = 5.0
@@ -201,6 +201,8 @@ def _remedy(row: Delivery) -> str:
             return f"Another kind of result may do (`results` of the rule); once the destination is changed, {again}"
         case _ if row.outcome == UNNAMED:
             return f"Look for it there; {again}"
+        case _ if row.outcome == SPOILT:
+            return f"Put the file back from a backup, then {again}; `bridge jobs rerun` makes new results"
         case _:
             return f"Mend it there, then {again}"
 

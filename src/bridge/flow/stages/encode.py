@@ -2,62 +2,65 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from datetime import datetime
 
+from bridge.config.results import ResultsModel
 from bridge.config.rules import RuleModel
 from bridge.dicom.uids import UUID_ROOT, keyed_uid
 from bridge.flow.parts import Parts
 from bridge.flow.stages import heavy
 from bridge.flow.stages.cloud import OUTPUT_LIST, REMOTE
-from bridge.flow.stages.prepare import volumes_of
+from bridge.flow.stages.inputs import object_of_study, tolerance_of, volumes_of
 from bridge.flow.stages.shelf import OUTPUTS, RESULTS
 from bridge.flow.stages.wishes import labels_of, tables_of, values_of, variant_for
+from bridge.log import event
 from bridge.results.output import Presence
 from bridge.results.result import HeatMaps, Wrapping
-from bridge.store.jobs import Job
+from bridge.store.jobs import Job, JobState
 from bridge.version import __version__
+from bridge.volumes import Volume
+
+log = logging.getLogger("bridge.job")
 
 
 def encode(parts: Parts, job: Job) -> None:
-    """Encode in a child process, then issue the results: rows, files and what is owed to each destination."""
+    """Encode in a child process, then issue the results: rows, files and what is owed to each destination.
+
+    A job whose rule wants no results is done here: nothing is owed to anybody.
+    """
     if parts.jobs.results(job.id):
         return  # issued before a crash: perhaps by another version, whose bytes they stay
     parts.passing("encode:before")
     rule = RuleModel.model_validate_json(job.frozen)
+    wrapping = _wrapping(parts, job, rule.results)
+    if wrapping.wants_nothing:
+        if parts.jobs.ended(job.id, JobState.DONE, results=0):
+            event(log, "job.done", job=job.id, rule=job.rule, results=0)
+        return
     shelf = parts.shelf(job.id)
     outputs = tuple(o for o in OUTPUT_LIST.validate_json(job.outputs) if o.presence is Presence.HERE)
-    volumes = volumes_of(parts.instances, job)
+    volumes = volumes_of(parts.instances, job, tolerance_of(parts.site))
+    # A rule may have several volumes: results refer to the first input by name.
+    about = volumes[min(volumes)] if volumes else object_of_study(parts.instances, job)
     wishes = {name: variant_for(parts.site, name) for name in parts.instead or rule.destinations}
+    mending = about.mending if isinstance(about, Volume) else None
+    if mending is None or not mending.ways:
+        # The grid is that of the images: one object for all.
+        wishes = {name: replace(wish, corrected_grid=False) for name, wish in wishes.items()}
     made = parts.children.run(
         heavy.encode,
-        # Results refer to the first input by name; one rule kind has one.
-        volumes[min(volumes)],
+        about,
         outputs,
         shelf.path(OUTPUTS).parent,
         shelf.path(RESULTS),
-        Wrapping(
-            job=job.id,
-            key=parts.key,
-            at=datetime.fromtimestamp(job.created_at).astimezone(),
-            algorithm=job.algorithm,
-            algorithm_version=job.declared_version or REMOTE.validate_json(job.remote).pin,
-            rule=job.rule,
-            uid_root=parts.site.uid_root or UUID_ROOT,
-            series_number_base=parts.site.series_number_base,
-            segmentation=rule.results.segmentation,
-            measurement_report=rule.results.measurement_report,
-            picture=rule.results.picture,
-            heat_maps=HeatMaps(rule.results.heat_map),
-            documents=rule.results.documents,
-            values=values_of(rule.results),
-            tables=tables_of(rule.results),
-            labels=labels_of(rule.results.segments),
-            private_codes=rule.results.private_codes,
-            bridge_version=__version__,
-            device_uid=keyed_uid(parts.key, "device"),
-        ),
+        wrapping,
         # The usual variant first: its objects have the lowest numbers, and a reader meets them first.
         sorted(set(wishes.values()), key=lambda variant: variant.name),
+        [one for one in volumes.values() if one.frame_of_reference_uid != about.frame_of_reference_uid]
+        if isinstance(about, Volume)
+        else [],
     )
     parts.passing("encode:mid")
     owed = {
@@ -74,3 +77,27 @@ def encode(parts: Parts, job: Job) -> None:
             notes="; ".join(one.notes),
         )
     parts.passing("encode:after")
+
+
+def _wrapping(parts: Parts, job: Job, wanted: ResultsModel) -> Wrapping:
+    return Wrapping(
+        job=job.id,
+        key=parts.key,
+        at=datetime.fromtimestamp(job.created_at).astimezone(),
+        algorithm=job.algorithm,
+        algorithm_version=job.declared_version or REMOTE.validate_json(job.remote).pin,
+        rule=job.rule,
+        uid_root=parts.site.uid_root or UUID_ROOT,
+        series_number_base=parts.site.series_number_base,
+        segmentation=wanted.segmentation,
+        measurement_report=wanted.measurement_report,
+        picture=wanted.picture,
+        heat_maps=HeatMaps(wanted.heat_map),
+        documents=wanted.documents,
+        values=values_of(wanted),
+        tables=tables_of(wanted),
+        labels=labels_of(wanted.segments),
+        private_codes=wanted.private_codes,
+        bridge_version=__version__,
+        device_uid=keyed_uid(parts.key, "device"),
+    )

@@ -5,14 +5,16 @@ The pure rooms do the work; here stands the reading and writing of files around 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bridge.dicom.instance import Instance
 from bridge.dicom.lossy import lossy_note
 from bridge.dicom.pixels import FileReader
 from bridge.errors import Refused
@@ -21,10 +23,12 @@ from bridge.flow.stages.outputs import part_of
 from bridge.flow.stages.shelf import FileSink
 from bridge.itk import set_threads
 from bridge.results.encoders import encode as encode_results
+from bridge.results.encoders import encode_for_study
+from bridge.results.grid import has_voxels_of
 from bridge.results.output import Output
-from bridge.results.result import Answer, Result, Source, Variant, Wrapping
+from bridge.results.result import Answer, HeatMap, LabelMap, Part, Result, Source, Variant, Wrapping
 from bridge.store.rows import StoredResult
-from bridge.volumes import Volume, read_values
+from bridge.volumes import Stack, Volume, read_values
 from bridge.volumes import frame_digests as digests_of
 from bridge.volumes.pixels import slices_of
 
@@ -39,9 +43,9 @@ class Made:
     """Those in which it is this very object."""
 
 
-def frame_digests(volume: Volume) -> dict[tuple[int, int], str]:
+def frame_digests(images: Volume | Stack) -> dict[tuple[int, int], str]:
     """Digest of each plane: (instance number, frame) -> hex. Decodes every pixel once."""
-    return digests_of(volume, FileReader())
+    return digests_of(images, FileReader())
 
 
 def convert(
@@ -80,30 +84,41 @@ def _as_labels(values: NDArray[Any], labels: tuple[int, ...]) -> NDArray[np.uint
 
 
 def encode(
-    volume: Volume,
+    about: Volume | Instance,
     outputs: tuple[Output, ...],
     shelf: Path,
     results: Path,
     wrapping: Wrapping,
     variants: Sequence[Variant] = (Variant(),),
+    elsewhere: Sequence[Volume] = (),
 ) -> tuple[Made, ...]:
     """Make the DICOM objects of an answer in each variant and write them into `results`.
 
     Args:
+        about: the volume that results lie on, or an object of the study that they belong to.
         outputs: what was fetched; each `ref` is a file below `shelf`.
         variants: what the destinations want; an object that is the same in several is written once.
+        elsewhere: other inputs of the job that are in other frames of reference.
     Raises:
-        Refused: RES-..., the answer cannot be brought onto the volume; HVY-002, a file is too large.
+        Refused: HVY-002, a file is too large; HVY-003, a mask or map that has the voxels of one of those; RES-..., the
+            answer cannot be brought onto the volume.
         Damaged: ITK-..., HVY-001, RES-083, an unreadable file.
     """
     set_threads(1)  # as many children as cores work at once
     parts = tuple(part_of(output, shelf / output.ref, wrapping) for output in outputs)
-    source = Source(volume=volume, values=read_values(volume, FileReader()))
+    encoded: Callable[[Wrapping], tuple[Result, ...]]
+    if isinstance(about, Volume):
+        _check_frame(parts, about, elsewhere)
+        source = Source(volume=about, values=read_values(about, FileReader()))
+        encoded = partial(encode_results, Answer(parts=parts), source)
+        lossy = lossy_note(about.instances)
+    else:
+        encoded = partial(encode_for_study, Answer(parts=parts), about.header)
+        lossy = ""
     made: dict[str, Made] = {}
     said: set[str] = set()
-    lossy = lossy_note(volume.instances)
     for variant in variants:
-        for result in encode_results(Answer(parts=parts), source, replace(wrapping, variant=variant)):
+        for result in encoded(replace(wrapping, variant=variant)):
             known = made.get(result.sop_instance_uid)
             if known:
                 made[result.sop_instance_uid] = replace(known, variants=(*known.variants, variant))
@@ -115,6 +130,23 @@ def encode(
             made[result.sop_instance_uid] = Made(stored=stored, notes=notes, variants=(variant,))
             said.update(notes if len(variants) > 1 else ())
     return tuple(made.values())
+
+
+def _check_frame(parts: Sequence[Part], about: Volume, elsewhere: Sequence[Volume]) -> None:
+    """Equal millimetres in another frame of reference are another place: nothing is brought from there to here."""
+    for part in parts:
+        if not isinstance(part.content, (LabelMap, HeatMap)):
+            continue
+        image = (part.content.array, part.content.affine_lps)
+        if has_voxels_of(*image, about.geometry):
+            continue
+        if any(has_voxels_of(*image, other.geometry) for other in elsewhere):
+            raise Refused(
+                "HVY-003",
+                f"output {part.output.name} lies on another input of the job, in another frame of reference",
+                "masks and maps on the first input by name, or in its frame of reference",
+                "Switch that kind of result off in the rule: it stays with the job",
+            )
 
 
 def _written(result: Result, folder: Path, number: int, variant: Variant, wrapping: Wrapping) -> StoredResult:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from bridge.deliver.receipt import Receipt
 from bridge.deliver.store_scu import Outgoing, store
@@ -12,8 +14,8 @@ from bridge.flow.parts import Parts
 from bridge.flow.stages.destinations import Away, address_of, line_down, line_up, tell
 from bridge.flow.stages.shelf import RESULTS
 from bridge.log import event
-from bridge.store.deliveries import HELD, Answered
-from bridge.store.rows import Delivery, Job
+from bridge.store.deliveries import HELD, SPOILT, Answered
+from bridge.store.rows import Delivery, Job, StoredResult
 
 log = logging.getLogger("bridge.deliver")
 
@@ -24,18 +26,25 @@ SLOW = frozenset({Outcome.RETRY_FEW, Outcome.CONFIGURATION})
 
 
 def offer(parts: Parts, job: Job, destination: str, owed: Sequence[Delivery]) -> Away | None:
-    """Send, and write what the peer said of each instance. Returns why there was no peer, if so."""
+    """Send, and write what the peer said of each instance. Returns why there was no peer, if so.
+
+    A file that is no longer what was issued is not sent: one UID would stand for two objects.
+    """
     results = {result.sop_instance_uid: result for result in parts.jobs.results(job.id)}
     shelf = parts.shelf(job.id)
-    outgoing = [
-        Outgoing(
-            sop_class_uid=results[d.sop_instance_uid].sop_class_uid,
-            sop_instance_uid=d.sop_instance_uid,
-            file=shelf.path(f"{RESULTS}/{results[d.sop_instance_uid].file}"),
-        )
-        # In the order in which they were made: a report refers to a segmentation that PACS then has.
-        for d in sorted(owed, key=lambda d: results[d.sop_instance_uid].file)
-    ]
+    outgoing: list[Outgoing] = []
+    unfit: dict[str, Answered] = {}
+    # In the order in which they were made: a report refers to a segmentation that PACS then has.
+    for result in sorted((results[d.sop_instance_uid] for d in owed), key=lambda result: result.file):
+        uid, file = result.sop_instance_uid, shelf.path(f"{RESULTS}/{result.file}")
+        if why_not := _why_not(file, result):
+            unfit[uid] = why_not
+            _tell(parts, job, destination, result.kind, why_not)
+        else:
+            outgoing.append(Outgoing(sop_class_uid=result.sop_class_uid, sop_instance_uid=uid, file=file))
+    parts.deliveries.answered(job.id, destination, unfit)
+    if not outgoing:
+        return None
 
     def reached() -> None:
         line_up(parts, destination)
@@ -59,6 +68,24 @@ def offer(parts: Parts, job: Job, destination: str, owed: Sequence[Delivery]) ->
         if not receipt.reached:
             return line_down(parts, job, destination, receipt.outcome, receipt.reason)
     return None
+
+
+def _why_not(file: Path, result: StoredResult) -> Answered | None:
+    """None for the bytes that were issued; else what stands in the way of sending the file."""
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        found = "is gone"
+    except OSError as problem:
+        reason = f"not sent: {result.file} cannot be read here ({problem.strerror})"
+        return Answered(outcome=Outcome.RETRY, status=None, reason=reason)
+    else:
+        if digest == result.sha256:
+            return None
+        found = f"has {file.stat().st_size} bytes with another SHA-256"
+    expected = f"expected the {result.size_bytes} bytes that were encoded"
+    return Answered(outcome=SPOILT, status=None, reason=f"not sent: {result.file} {found} here; {expected}")
 
 
 def weigh(receipt: Receipt, before: Delivery, asked_back: bool) -> Answered:

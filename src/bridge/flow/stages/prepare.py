@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from pydantic import TypeAdapter
 
 from bridge.config.rules import RuleModel
@@ -11,23 +9,28 @@ from bridge.errors import Damaged
 from bridge.export.parcel import Parcel, ParcelFile
 from bridge.flow.parts import Parts
 from bridge.flow.stages import heavy
+from bridge.flow.stages.fixed_files import copy_all
+from bridge.flow.stages.inputs import tolerance_of, volumes_of
 from bridge.flow.stages.shelf import PARCEL
 from bridge.platforms.protocol import RemoteJob, Request, RequestedVolume, Spec
-from bridge.store.instances import Instances
 from bridge.store.jobs import Job
-from bridge.volumes.split import candidates_of
-from bridge.volumes.volume import Volume
+from bridge.volumes import Volume
+from bridge.volumes.pixels import for_reading
 
 PARCEL_FILE = "parcel.json"
 SPEC_FILE = "spec.json"
 
 
 def convert(parts: Parts, job: Job) -> None:
-    """Plan the order, convert each volume in a child process, keep the parcel with the job."""
+    """Plan the order, convert each volume in a child process, keep the parcel with the job.
+
+    Raises what `plan` and `fixed_files.copy_all` raise.
+    """
     parts.passing("prepare:before")
     rule = RuleModel.model_validate_json(job.frozen)
     shelf = parts.shelf(job.id)
-    volumes = volumes_of(parts.instances, job)
+    volumes = volumes_of(parts.instances, job, tolerance_of(parts.site))
+    copied = copy_all(parts.site.rules_file.absolute().parent, shelf, rule.values)
     spec = _spec(parts, job)
     order = parts.platform(job.account).plan(
         spec,
@@ -41,8 +44,9 @@ def convert(parts: Parts, job: Job) -> None:
                 )
                 for name, volume in sorted(volumes.items())
             ),
-            values=rule.values,
+            values={name: value for name, value in rule.values.items() if name not in copied},
             declared_version=rule.version,
+            files=tuple(one.requested for _, one in sorted(copied.items())),
         ),
     )
     files = []
@@ -50,7 +54,7 @@ def convert(parts: Parts, job: Job) -> None:
         ref = f"{PARCEL}/{wanted.file_name}"
         size_bytes, sha256 = parts.children.run(
             heavy.convert,
-            volumes[wanted.input],
+            for_reading(volumes[wanted.input]),
             wanted.format,
             shelf.path(ref),
             wanted.labels if wanted.as_labels else None,
@@ -72,7 +76,18 @@ def convert(parts: Parts, job: Job) -> None:
             format=wanted.format,
             bytes=size_bytes,
             shape="x".join(str(n) for n in volumes[wanted.input].geometry.shape),
+            **_told(volumes[wanted.input]),
         )
+    files += [
+        ParcelFile(
+            input=wanted.input,
+            ref=copied[wanted.input].ref,
+            file_name=wanted.file_name,
+            size_bytes=copied[wanted.input].requested.size_bytes,
+            sha256=copied[wanted.input].sha256,
+        )
+        for wanted in order.copies
+    ]
     parcel = Parcel(order=order, files=tuple(files), values=order.values)
     shelf.write(SPEC_FILE, TypeAdapter(Spec).dump_json(spec))
     shelf.write(PARCEL_FILE, TypeAdapter(Parcel).dump_json(parcel))
@@ -85,32 +100,12 @@ def convert(parts: Parts, job: Job) -> None:
     parts.passing("prepare:after")
 
 
-def volumes_of(instances: Instances, job: Job) -> dict[str, Volume]:
-    """The volumes of a job, from exactly the instance versions that its identity was computed over.
-
-    Raises Damaged (PRE-001) when they no longer make the volume that was chosen.
-    """
-    volumes = {}
-    for name, numbers in json.loads(job.inputs).items():
-        held = instances.by_number(numbers)
-        found = [
-            candidate.volume
-            for candidate in candidates_of([held[n] for n in numbers if n in held])
-            if candidate.volume and [i.number for i in candidate.volume.instances] == numbers
-        ]
-        if len(found) != 1:
-            raise Damaged(
-                "PRE-001",
-                f"{len(held)} of {len(numbers)} instances of input {name}, which do not make its volume",
-                "the instances that the rule chose",
-                "Send the study again: the rule then decides anew",
-            )
-        volumes[name] = found[0]
-    return volumes
+def _told(volume: Volume) -> dict[str, str]:
+    return {"repaired": ", ".join(volume.mending.notes)} if volume.mending else {}
 
 
 def _spec(parts: Parts, job: Job) -> Spec:
-    known = parts.jobs.spec(job.account, job.algorithm, job.declared_version)
+    known = parts.specs.get(job.account, job.algorithm, job.declared_version)
     if known is None or known.spec is None:
         raise Damaged("PRE-002", "no description of the algorithm", "one learned before the job began")
     return TypeAdapter(Spec).validate_json(known.spec)

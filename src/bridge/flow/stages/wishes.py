@@ -20,6 +20,7 @@ def variant_for(site: Site, destination: str) -> Variant:
     return Variant(
         form=Form(there.segmentation),
         empty_frames=there.empty_frames,
+        corrected_grid=there.mended == "corrected",
         series_number_base=None if base == site.series_number_base else base,
     )
 

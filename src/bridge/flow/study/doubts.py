@@ -5,8 +5,9 @@
     STU-003  two birth dates                    STU-007  no Patient ID
     STU-004  two names                          STU-008  objects sent again as another patient's
 
-STU-009, a study that is not complete, comes from `complete`. Results of this bridge say nothing about a study, and
-what is absent contradicts nothing. No sentence holds a value: a person looks at the study where it lies.
+STU-009, a study that is not complete, comes from `complete`; STU-010, one whose pixels are gone, from `intake`.
+Results of this bridge say nothing about a study, and what is absent contradicts nothing. No sentence holds a value: a
+person looks at the study where it lies.
 """
 
 from __future__ import annotations

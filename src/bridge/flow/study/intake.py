@@ -11,21 +11,25 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 from pydantic import TypeAdapter
 
-from bridge.config.rules import RuleModel
+from bridge.dicom.uids import keyed_name
 from bridge.errors import BridgeError
 from bridge.flow.parts import Parts
+from bridge.flow.stages.inputs import repairs_of, tolerance_of
 from bridge.flow.study import versions
 from bridge.flow.study.complete import Complete, Completeness, Wait
-from bridge.flow.study.contents import content
+from bridge.flow.study.contents import content, known_content, mend
 from bridge.flow.study.doubts import Doubt, doubts
+from bridge.flow.study.rulebook import Rules
 from bridge.flow.verdicts import pause
 from bridge.log import event
 from bridge.rules import Choice, Explanation, Match, Outcome, Rule, Study, choose, job_id
 from bridge.store.jobs import Decision, JobState, NewJob
-from bridge.store.studies import INCOMPLETE
+from bridge.store.not_begun import REPLACED
+from bridge.store.studies import GONE, INCOMPLETE
 from bridge.store.studies import Study as StudyRow
 from bridge.volumes import Volume, candidates_of
 
@@ -43,15 +47,17 @@ EXPLANATION = TypeAdapter(Explanation)
 class Intake:
     """Looks for studies that are due. `tick` is called again and again."""
 
-    def __init__(
-        self, parts: Parts, rules: Sequence[Rule], models: dict[str, RuleModel], today: Callable[[], date]
-    ) -> None:
+    def __init__(self, parts: Parts, rules: Rules, today: Callable[[], date]) -> None:
         self._parts = parts
-        self._rules = [rule for rule in rules if models[rule.name].mode != "off"]
-        self._models = models
+        self.use(rules)
         self._today = today
         self._completeness = Completeness(parts)
         self._rests: dict[str, float] = {}
+
+    def use(self, rules: Rules) -> None:
+        """Decide by these rules from the next study on."""
+        self._rules = [rule for rule in rules.compiled if rule.mode != "off"]
+        self._models = rules.models
 
     def tick(self) -> None:
         """One look. An error of one study never keeps another from its turn."""
@@ -123,15 +129,21 @@ class Intake:
             instances=held,
             today=self._today(),
             calling_ae_titles=self._parts.instances.calling_ae_titles(uid),
+            source=study.source,
         )
         doubtful = self._doubts(study, seen, complete)
-        candidates = candidates_of(held)
-        made = [self._decision(study, rule, choose(rule, seen, candidates), doubtful) for rule in self._rules]
+        candidates = candidates_of(held, tolerance_of(self._parts.site))
+        made: list[Decision] = []
+        against: dict[str, Doubt] = {}
+        for rule in self._rules:
+            choice = choose(rule, seen, candidates, partial(mend, self._parts))
+            stands = self._against(study, rule, choice, doubtful)
+            against |= {one.mark: one for one in stands}
+            made.append(self._decision(study, rule, choice, stands))
         self._parts.passing("decide:mid")
-        kept_back = any(decision.code for decision in made)
-        marks = " ".join(one.mark for one in doubtful) if kept_back else ""
-        new = self._parts.jobs.decide(uid, study.due_at, made, complete=complete.reason, doubts=marks)
-        self._alert(study, [one for one in doubtful if kept_back])
+        marks = " ".join(against)
+        new = self._parts.decisions.decide(uid, study.due_at, made, complete=complete.reason, doubts=marks)
+        self._alert(study, list(against.values()))
         for decision in made:
             event(
                 log,
@@ -185,15 +197,41 @@ class Intake:
             else:
                 self._parts.alerts.end(kind, study.name)
 
-    def _decision(self, study: StudyRow, rule: Rule, choice: Choice, doubtful: Sequence[Doubt]) -> Decision:
+    def _against(
+        self, study: StudyRow, rule: Rule, choice: Choice, doubtful: Sequence[Doubt]
+    ) -> Sequence[Doubt]:
+        """What stands against the job that a rule wants; nothing where it wants none."""
+        if choice.volumes is None or self._models[rule.name].mode == "explain":
+            return ()
+        return doubtful or self._gone(study, rule, choice.volumes)
+
+    def _gone(self, study: StudyRow, rule: Rule, volumes: Mapping[str, Volume]) -> Sequence[Doubt]:
+        """Pixels that retention, or a person, has removed, where they are needed: no job of that content was made."""
+        chosen = {one.number: one for volume in volumes.values() for one in volume.instances}
+        gone = [n for n, one in chosen.items() if one.dropped_at is not None or not one.file.is_file()]
+        if not gone:
+            return ()
+        contents = {name: known_content(self._parts, volume) for name, volume in sorted(volumes.items())}
+        known = {name: one for name, one in contents.items() if one is not None}
+        if len(known) == len(contents):
+            id = self._identity(study, rule, volumes, known)
+            if any(one.id == id and one.code != REPLACED for one in self._parts.jobs.find(id)):
+                return ()
+        reason = (
+            f"the pixels of {len(gone)} of {len(chosen)} chosen objects are gone; expected all of them. "
+            "Send the study again"
+        )
+        mark = f"{GONE}.{keyed_name(self._parts.key, GONE, *map(str, sorted(gone)))}"
+        return (Doubt(code=GONE, reason=reason, mark=mark),)
+
+    def _decision(self, study: StudyRow, rule: Rule, choice: Choice, against: Sequence[Doubt]) -> Decision:
         explanation = choice.explanation
         job, code = None, ""
-        if choice.volumes is not None and self._models[rule.name].mode != "explain":
-            if doubtful:
-                code = doubtful[0].code
-                explanation = replace(explanation, outcome=Outcome.HELD, reason=_sentence(doubtful))
-            else:
-                job = self._job(study, rule, choice.volumes, explanation)
+        if against:
+            code = against[0].code
+            explanation = replace(explanation, outcome=Outcome.HELD, reason=_sentence(against))
+        elif choice.volumes is not None and self._models[rule.name].mode != "explain":
+            job = self._job(study, rule, choice.volumes, explanation)
         return Decision(
             rule=rule.name,
             outcome=explanation.outcome,
@@ -210,22 +248,12 @@ class Intake:
         contents = {name: content(self._parts, volume) for name, volume in sorted(volumes.items())}
         match = Match(
             rule=rule.name,
-            job_id=job_id(
-                self._parts.key,
-                rule=rule.name,
-                platform=model.platform,
-                algorithm=model.algorithm,
-                version=model.version,
-                study_instance_uid=study.study_instance_uid,
-                inputs=contents,
-                values=model.values,
-                rerun=0,
-            ),
+            job_id=self._identity(study, rule, volumes, contents),
             volumes=volumes,
             explanation=explanation,
         )
         held = model.mode == "hold"
-        numbers = {name: [i.number for i in volume.instances] for name, volume in match.volumes.items()}
+        numbers = {name: [i.number for i in volume.chosen] for name, volume in match.volumes.items()}
         return NewJob(
             id=match.job_id,
             rule=match.rule,
@@ -237,6 +265,23 @@ class Intake:
             frozen=model.model_dump_json(),
             inputs=json.dumps(numbers),
             contents=json.dumps(contents),
+        )
+
+    def _identity(
+        self, study: StudyRow, rule: Rule, volumes: Mapping[str, Volume], contents: Mapping[str, str]
+    ) -> str:
+        model = self._models[rule.name]
+        return job_id(
+            self._parts.key,
+            rule=rule.name,
+            platform=model.platform,
+            algorithm=model.algorithm,
+            version=model.version,
+            study_instance_uid=study.study_instance_uid,
+            inputs=contents,
+            values=model.values,
+            repairs=repairs_of(volumes),
+            rerun=0,
         )
 
 
