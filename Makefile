@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STUDY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev peers demo test lint interop receive volumes bench-segment bench-convert large oracles lint-docker contract faults startup docs clean
+.PHONY: help setup dev peers demo test lint interop receive volumes bench-segment bench-convert large oracles lint-docker contract faults startup docs pictures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,8 +38,9 @@ lint: dev ## ruff, mypy, import-linter
 	@$(BIN)/lint-imports --no-logo
 
 interop: dev peers ## storescu -> bridge -> sandbox -> Orthanc on real studies, with validators; a PACS that loops
-	@$(BIN)/pytest tests/peers/test_thread.py tests/peers/test_loop.py tests/peers/test_ask.py -s
-	@$(BIN)/pytest tests/peers/test_other_results.py tests/peers/test_result_validity.py tests/peers/test_variants.py -m "long or not long"
+	@$(BIN)/pytest -s -m "long or not long" tests/peers/test_thread.py tests/peers/test_loop.py tests/peers/test_ask.py \
+	  tests/peers/test_forms.py tests/peers/test_result_validity.py tests/peers/test_other_results.py tests/peers/test_variants.py \
+	  tests/peers/test_hostile_headers.py tests/property/test_dcmqi.py
 
 receive: dev peers ## all real data arrives bit for bit, from a raw sender and from dcmsend beside storescp
 	@$(BIN)/pytest tests/peers/test_receive_all.py -s
@@ -75,6 +76,9 @@ startup: dev ## `bridge --help` against `python -c pass`
 
 docs: dev ## run every command and example of the docs
 	@$(BIN)/pytest tests/docs
+
+pictures: setup ## the pictures of the docs, from a demo; needs Chromium
+	@$(BIN)/python scripts/pictures.py
 
 clean: ## remove what the demo made
 	@rm -rf demo

@@ -5,7 +5,7 @@ set -euo pipefail
 
 declare -A package=(
   [Orthanc]=orthanc [storescu]=dcmtk [dciodvfy]=dicom3tools [dcm2niix]=dcm2niix
-  [DicomSRValidator]=pixelmed-apps
+  [DicomSRValidator]=pixelmed-apps [javac]=default-jdk-headless
 )
 missing=()
 for tool in "${!package[@]}"; do

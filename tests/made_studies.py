@@ -94,9 +94,13 @@ def refused(series: int = 1, *, slices: int = 4, **attributes: Any) -> Candidate
     )
 
 
-def study(*candidates: Candidate, calling: tuple[str, ...] = ("CT1",), today: date = TODAY) -> Study:
+def study(
+    *candidates: Candidate, calling: tuple[str, ...] = ("CT1",), today: date = TODAY, source: str = ""
+) -> Study:
     every = tuple(one for candidate in candidates for one in candidate.instances)
-    return Study(study_instance_uid="1.2", instances=every, today=today, calling_ae_titles=calling)
+    return Study(
+        study_instance_uid="1.2", instances=every, today=today, calling_ae_titles=calling, source=source
+    )
 
 
 HEAD = '[rules.x]\nmode = "live"\nplatform = "gc"\nalgorithm = "a"\ndestinations = ["pacs"]\n'

@@ -65,7 +65,7 @@ def _rebuild(cls: type[BridgeError], state: dict[str, Any]) -> BridgeError:
 
 
 class ConfigError(BridgeError):
-    """A configuration file asks for something that cannot be. Points at file, line and key.
+    """A configuration file asks for something that cannot be. Points at file, line, column and key.
 
     `others`: the further problems of the same file, in the order of their lines; the sentence is of this one only.
     """
@@ -81,15 +81,17 @@ class ConfigError(BridgeError):
         *,
         file: str = "",
         line: int = 0,
+        column: int = 0,
         key: str = "",
         others: tuple[ConfigError, ...] = (),
     ) -> None:
-        self.file, self.line, self.key = file, line, key
+        self.file, self.line, self.column, self.key = file, line, column, key
         self.others = others
         super().__init__(code, found, expected, remedy)
 
     def sentence(self) -> str:
-        where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: " if self.file else ""
+        places = [str(one) for one in (self.file, self.line, self.column) if one]
+        where = f"{':'.join(places)}: " if places else ""
         key = f"{self.key}: " if self.key else ""
         return where + key + super().sentence()
 

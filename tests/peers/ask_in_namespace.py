@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
+from tests.peers.house import bring_loopback_up
 from tests.peers.orthanc import Orthanc, Peer
-from tests.peers.thread_in_namespace import bring_loopback_up
 
 from bridge.deliver.query import Named, Silent, instances_of, named
 from bridge.flow.stages.destinations import address_of

@@ -22,7 +22,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import yaml
 from tests.conftest import ROOT
-from tests.peers.thread_in_namespace import BRIDGE_PORT, bring_loopback_up, listens
+from tests.peers.house import BRIDGE_PORT, bring_loopback_up, listens
 
 DOCKER = ROOT / "docker"
 SITE = DOCKER / "bridge" / "site.toml"

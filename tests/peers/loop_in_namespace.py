@@ -8,64 +8,22 @@ Writes what the world saw into `facts.json` of the order's folder, for `test_loo
 from __future__ import annotations
 
 import json
-import sys
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-from tests.peers.orthanc import Filed, Orthanc, Peer
-from tests.peers.thread_in_namespace import (
-    BRIDGE,
-    BRIDGE_PORT,
-    SCANNER,
-    Order,
-    Sending,
-    all_jobs_ended,
-    bring_loopback_up,
-    first_line,
-    listens,
-    program,
-    store,
-    wait_for,
-)
+from tests.peers.house import BRIDGE, QUIET_S, Order, Sending, follow, house, job_states, store
+from tests.peers.orthanc import Filed, Orthanc
 
-QUIET_S = 2.0
 FORWARDED_AGAIN = 3
-
-SITE = """\
-[bridge]
-ae_title = "{bridge}"
-data = "data"
-rules = "rules.toml"
-
-[receive]
-port = {port}
-quiet_s = {quiet_s}
-reserve_bytes = 0
-
+SOURCE = f"""
 [sources.pacs]
-ae_title = "{pacs}"
-host = "127.0.0.1"
+ae_title = "{Orthanc.AE_TITLE}"
 ask = "pacs"
-
-[destinations.pacs]
-ae_title = "{pacs}"
-host = "127.0.0.1"
-port = {pacs_port}
-retry_s = [1.0, 2.0, 5.0]
+"""
+DESTINATION = """
 ask_back = true
 ask_back_s = [0.5, 1.0, 2.0]
-
-[accounts.gc]
-platform = "grand-challenge"
-base_url = {base_url}
-token_file = {token_file}
-ca = {ca}
-retry_s = [1.0, 2.0, 5.0]
-options = {{ poll_first_s = 0.5, poll_s = 0.5 }}
 """
 
 
@@ -80,74 +38,27 @@ class Facts:
     """The bridge's log."""
 
 
-def main() -> None:
-    order = TypeAdapter(Order).validate_json(Path(sys.argv[1]).read_bytes())
-    bring_loopback_up()
-    facts = run(order)
-    (order.folder / "facts.json").write_bytes(TypeAdapter(Facts).dump_json(facts, indent=1))
-
-
 def run(order: Order) -> Facts:
-    folder, (study,) = order.folder, order.studies
-    archive = Orthanc(
-        order.orthanc,
-        folder / "orthanc",
-        [Peer(ae_title=BRIDGE, port=BRIDGE_PORT), Peer(ae_title=SCANNER, port=104)],
-        forward_to=BRIDGE,
-    )
-    with ExitStack() as stack:
-        cloud = stack.enter_context(
-            program(folder, "cloud", "sandbox", "grand-challenge", str(folder / "cloud"))
-        )
-        archive.start()
-        stack.callback(archive.stop)
-        write_site(folder, first_line(cloud))
-        bridge = stack.enter_context(
-            program(folder, "bridge", "serve", "--config", str(folder / "site.toml"))
-        )
-        wait_for(lambda: listens(BRIDGE_PORT), bridge)
+    (study,) = order.studies
+    with house(order, source=SOURCE, destination=DESTINATION, forward_to=BRIDGE) as there:
+        archive = there.archive
         sent = store(order.storescu, study, archive.AE_TITLE, archive.PORT)
-        wait_for(lambda: all_jobs_ended(folder / "data", 1), bridge)
-        jobs_before = count_jobs(folder / "data")
+        there.wait_for_jobs(1)
+        jobs_before = len(job_states(there.data))
         # What the archive forwards by itself is on its way; now all of it comes again, and again.
         for _ in range(FORWARDED_AGAIN):
             resources = archive.ask("/studies")
             archive.ask("/modalities/bridge/store", {"Resources": resources, "Synchronous": True})
         idle_for_two_quiet_periods(archive)
-        wait_for(lambda: all_jobs_ended(folder / "data", 1), bridge)
-        bridge.terminate()
-        bridge.wait(30)
+        there.wait_for_jobs(1)
+        there.end_bridge()
+        log = (order.folder / "bridge.log").read_text().splitlines()
         return Facts(
             sent=sent,
             filed=tuple(archive.everything()),
             jobs_before=jobs_before,
-            log=tuple(json.loads(line) for line in (folder / "bridge.log").read_text().splitlines()),
+            log=tuple(json.loads(line) for line in log),
         )
-
-
-def write_site(folder: Path, cloud: dict[str, Any]) -> None:
-    site = SITE.format(
-        bridge=BRIDGE,
-        port=BRIDGE_PORT,
-        quiet_s=QUIET_S,
-        pacs=Orthanc.AE_TITLE,
-        pacs_port=Orthanc.PORT,
-        base_url=json.dumps(cloud["base_url"]),
-        token_file=json.dumps(cloud["token_file"]),
-        ca=json.dumps(cloud["ca"]),
-    )
-    (folder / "site.toml").write_text(site)
-
-
-def count_jobs(data: Path) -> int:
-    from bridge.store.jobs import Jobs
-    from bridge.store.tables import Index
-
-    index = Index(data / "index.sqlite")
-    try:
-        return len(Jobs(index).all())
-    finally:
-        index.close()
 
 
 def idle_for_two_quiet_periods(archive: Orthanc) -> None:
@@ -164,4 +75,4 @@ def idle_for_two_quiet_periods(archive: Orthanc) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    follow(run, Facts)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
-from tests.peers.thread_in_namespace import bring_loopback_up, listens
+from tests.peers.house import bring_loopback_up, listens
 
 CALLING, BRIDGE, STORESCP = "SCANNER", "BRIDGE", "STORESCP"
 STORESCP_PORT = 11113

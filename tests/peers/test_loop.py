@@ -14,10 +14,11 @@ import pytest
 from pydantic import TypeAdapter
 from pydicom import dcmread
 from tests.conftest import ROOT, data_folder, peer_tool
+from tests.peers.house import Order
 from tests.peers.loop_in_namespace import FORWARDED_AGAIN, Facts
-from tests.peers.thread_in_namespace import Order
 from tests.peers.way import NAMESPACE, RUN_S, SEG, SR
 
+from bridge.store.decisions import Decisions
 from bridge.store.jobs import Decision, Job, Jobs
 from bridge.store.tables import Index
 
@@ -66,7 +67,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
         return Loop(
             facts=facts,
             jobs=store.all(),
-            decisions=store.every_decision(),
+            decisions=Decisions(index).all(),
             folder=folder,
             study=order.studies[0],
         )

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from tests.conftest import ROOT
+from tests.peers.pixelmed import ReportValidator
 from tests.peers.validators import (
     complaints,
     errors,
@@ -70,7 +71,7 @@ def chest(thread: Thread) -> Way:
 
 def test_storescu_heard_success_for_every_object(thread: Thread) -> None:
     assert [(one.study, one.called_ae_title, one.status) for one in thread.facts.sent] == [
-        (known.folder, ae_title, 0) for known in STUDIES for ae_title in ("PACS", "BRIDGE")
+        (known.name, ae_title, 0) for known in STUDIES for ae_title in ("PACS", "BRIDGE")
     ], [one.output for one in thread.facts.sent]
 
 
@@ -114,7 +115,11 @@ def test_cloud_bills_one_job_for_each_study(thread: Thread) -> None:
     ledger = [
         json.loads(line) for line in (thread.folder / "cloud" / "ledger.jsonl").read_text().splitlines()
     ]
-    assert sorted(line["algorithm"] for line in ledger) == ["identity-mask", "lungs-and-airways"]
+    assert sorted(line["algorithm"] for line in ledger) == [
+        "identity-mask",
+        "identity-mask",
+        "lungs-and-airways",
+    ]
 
 
 def test_token_goes_to_the_platform_and_never_to_its_object_store(thread: Thread) -> None:
@@ -191,6 +196,13 @@ def test_dcentvfy_finds_results_and_images_of_one_patient_and_study(way: Way, fi
     assert wrong == []
     # The tool's table puts the Accession Number of an SR into the series, that of an image into the study.
     assert warned <= {"AccessionNumber"} | way.known.ill_formed
+
+
+@pytest.mark.long
+def test_report_fits_its_template(way: Way, report_validator: ReportValidator, figures: list[str]) -> None:
+    found = report_validator.complaints(way.of_mask(SR))
+    figures.append(f"PixelMed, {way.known.folder}: {len(found)} complaints about the report")
+    assert found == []
 
 
 @pytest.mark.parametrize(

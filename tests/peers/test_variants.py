@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.conftest import data_folder
+from tests.peers.pixelmed import ReportValidator
 from tests.peers.test_result_validity import speckled
 from tests.peers.validators import complaints, errors, errors_of_ours, measurement_groups, segmentation_images
+from tests.peers.voxels import affine_of
 from tests.unit.results.build import LUNGS, answer, mask_part, real_source, wrapping
 
 from bridge.itk import read_image
@@ -47,10 +49,7 @@ def test_every_voxel_is_read_where_the_mask_had_it(source: Source, variant: Vari
     assert dict(zip(numbers.tolist(), counts.tolist(), strict=True)) == {
         number: int((mask == value).sum()) for number, value in ((1, 3), (2, 7), (3, 9))
     }
-    affine = np.eye(4)
-    affine[:3, :3] = (np.asarray(image.direction).reshape(3, 3) * np.asarray(image.spacing_mm))[:, ::-1]
-    affine[:3, 3] = image.origin_lps
-    to_source = np.linalg.inv(source.volume.geometry.affine_lps) @ affine
+    to_source = np.linalg.inv(source.volume.geometry.affine_lps) @ affine_of(image)
     index = np.argwhere(image.array)
     places = (np.c_[index, np.ones(len(index))] @ to_source.T)[:, :3]
     nearest = np.rint(places).astype(int)
@@ -59,6 +58,15 @@ def test_every_voxel_is_read_where_the_mask_had_it(source: Source, variant: Vari
     assert np.array_equal(mask[tuple(nearest.T)], values)
     groups = measurement_groups(report, tmp_path / "numbers")
     assert [int(group["ReferencedSegment"]) for group in groups] == [1, 2, 3]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("variant", [LABELMAP, EMPTY], ids=["labelmap", "empty-frames"])
+def test_reports_of_variants_fit_their_template(
+    source: Source, variant: Variant, tmp_path: Path, report_validator: ReportValidator
+) -> None:
+    _, report = files(source, variant, tmp_path)
+    assert report_validator.complaints(report) == []
 
 
 def test_empty_frames_break_no_rule(source: Source, tmp_path: Path) -> None:

@@ -37,6 +37,14 @@ def onto(mask: ItkImage, images: list[ItkImage]) -> tuple[NDArray[np.int64], flo
     return rebuilt, off
 
 
+def affine_of(image: ItkImage) -> NDArray[np.float64]:
+    """(4, 4): homogeneous (k, j, i) index -> LPS mm."""
+    affine = np.eye(4)
+    affine[:3, :3] = _matrix(image)[:, ::-1]
+    affine[:3, 3] = image.origin_lps
+    return affine
+
+
 def _matrix(image: ItkImage) -> NDArray[np.float64]:
     return np.array(image.direction).reshape(3, 3) * image.spacing_mm
 

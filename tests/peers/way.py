@@ -1,4 +1,4 @@
-"""Two real studies, what is known of them, and what became of them on the way through everything."""
+"""Three real studies, what is known of them, and what became of them on the way through everything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from pydantic import TypeAdapter
 from pydicom import dcmread
 from tests.conftest import ROOT, data_folder, peer_tool
-from tests.peers.thread_in_namespace import Facts, Order
+from tests.peers.house import Order
+from tests.peers.thread_in_namespace import Facts
 
 from bridge.flow.stages.cloud import OUTPUT_LIST
 from bridge.itk import ItkImage, read_image
@@ -48,6 +49,11 @@ class Known:
     """Attributes of patient and study that no validator takes, and that results leave out."""
 
     @property
+    def name(self) -> str:
+        """Of the folder alone."""
+        return Path(self.folder).name
+
+    @property
     def voxel_ml(self) -> float:
         return math.prod(self.spacing_mm) / 1000
 
@@ -74,7 +80,16 @@ BRAIN = Known(
     marked=20 * 384 * 274,
     ill_formed=frozenset({"PatientAge"}),
 )
-STUDIES = (CHEST, BRAIN)
+HEAD = Known(
+    folder="ct-head-phantom-philips/S2010",
+    voxels_sha256="d87c25027d72e7840ddfb59bd04613ca228ee6f0917b675e23c608805769d3f2",
+    intercept=-1024,
+    first_position=(-115.5, -1.85, 696.21),
+    orientation=(1, 0, 0, 0, 1, 0),
+    spacing_mm=(0.451171875, 0.451171875, 5.0),
+    marked=850_998,
+)
+STUDIES = (CHEST, BRAIN, HEAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

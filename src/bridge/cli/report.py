@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from bridge.config import Site
 from bridge.errors import BridgeError
 from bridge.export.parcel import Parcel
-from bridge.flow.stages.inputs import tolerance_of, volumes_of
+from bridge.flow.stages.inputs import image_of, tolerance_of, volumes_of
 from bridge.flow.stages.prepare import PARCEL_FILE
 from bridge.flow.stages.shelf import RESULTS, JobShelf
 from bridge.operate.report import Facts, ResultFile, Version, write_report
@@ -56,7 +56,7 @@ def _volume(site: Site, instances: Instances, job: Job) -> Volume | None:
         volumes = volumes_of(instances, job, tolerance_of(site))
     except BridgeError:
         return None
-    return volumes[min(volumes)].original if volumes else None
+    return image_of(volumes).original if volumes else None
 
 
 def _parcel(shelf: JobShelf) -> Parcel | None:

@@ -23,9 +23,9 @@ from bridge.dicom.modules import (
     BONDS,
     CODE,
     EQUIPMENT,
-    IDENTITY_OF_THE_IMAGE,
     ITEM_NEEDS,
     MAY_BE_EMPTY,
+    OF_THE_IMAGE,
     PATIENT_AND_STUDY,
     TYPE_2_OF_MODULE,
     Bond,
@@ -36,7 +36,7 @@ from bridge.errors import Damaged
 
 
 def context_of(header: Dataset) -> Dataset:
-    """The patient, the study and the identity of the image, valid, in the source's character set.
+    """The patient, the study and the equipment, valid, in the source's character set.
 
     Args:
         header: data set of one source instance before Pixel Data; not changed.
@@ -51,7 +51,7 @@ def context_of(header: Dataset) -> Dataset:
         _put(context, Tag(CHARSET_TAG), "CS", encoded_value(charset, encodings) or b"")
     for keyword, do in PATIENT_AND_STUDY.items():
         _copy(header, context, Tag(keyword), do, encodings)
-    for keyword in IDENTITY_OF_THE_IMAGE:
+    for keyword in OF_THE_IMAGE:
         _copy(header, context, Tag(keyword), Do.VALID, encodings)
     _break_bonds(context)
     for there, wanted in TYPE_2_OF_MODULE:

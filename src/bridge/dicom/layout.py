@@ -58,14 +58,14 @@ class Layout:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(f"{'i' if self.signed else 'u'}{self.bits_allocated // 8}")
+        return np.dtype(f"{'i' if self.signed else 'u'}{max(self.bits_allocated // 8, 1)}")
 
 
 def layout_of(instance: Instance) -> Layout:
     """The layout of all frames of an instance.
 
     Raises:
-        Refused: PIX-003, no grey image of 8, 16 or 32 bits.
+        Refused: PIX-003, no grey image of 1, 8, 16 or 32 bits.
     """
     header = instance.header
     rows, columns, allocated, stored = (
@@ -87,7 +87,7 @@ def layout_of(instance: Instance) -> Layout:
         layout.rows > 0
         and layout.columns > 0
         and layout.frames > 0
-        and layout.bits_allocated in (8, 16, 32)
+        and layout.bits_allocated in (1, 8, 16, 32)
         and 0 < layout.bits_stored <= layout.high_bit + 1 <= layout.bits_allocated
         and samples == 1
     )
@@ -96,7 +96,7 @@ def layout_of(instance: Instance) -> Layout:
             "PIX-003",
             f"{layout.rows} x {layout.columns} pixels of {samples} samples, {layout.frames} frames, "
             f"{layout.bits_stored} of {layout.bits_allocated} bits up to bit {layout.high_bit}",
-            "a grey image of 8, 16 or 32 bits (PS3.3 C.7.6.3)",
+            "a grey image of 1, 8, 16 or 32 bits (PS3.3 C.7.6.3)",
         )
     return layout
 

@@ -76,12 +76,9 @@ PATIENT_AND_STUDY: dict[str, Do] = {
 
 EQUIPMENT = _keywords("Manufacturer ManufacturerModelName DeviceSerialNumber SoftwareVersions")
 
-IDENTITY_OF_THE_IMAGE = EQUIPMENT + _keywords("""
-    SOPClassUID SOPInstanceUID SeriesInstanceUID Modality Rows Columns SliceThickness FrameOfReferenceUID
-    PositionReferenceIndicator LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod
-""")
-"""What builders of results read of the source beside patient and study. Positions come with the `Volume`: in a
-multi-frame object they are not at the top of the header."""
+OF_THE_IMAGE = (*EQUIPMENT, "PositionReferenceIndicator")
+"""What results repeat of the source beside patient and study. Its geometry comes with the `Volume`: in a multi-frame
+object it is not at the top of the header."""
 
 CODE = (
     ("CodeValue", "LongCodeValue", "URNCodeValue"),

@@ -78,6 +78,9 @@ class FileReader:
                 raise Damaged("PIX-002", "an empty file", "Pixel Data")
             syntax = instance.transfer_syntax_uid
             place = _quick_place(file, syntax) if syntax in PLAIN else None
+            if layout.bits_allocated == 1:
+                with mmap.mmap(file, 0, access=mmap.ACCESS_READ) as data:
+                    return _bits(data, syntax, layout, frame)
             if place is not None:
                 at = _frame_at(place, size, layout, frame)
                 return _read(file, at, layout, big=syntax == uid.ExplicitVRBigEndian, room=room)
@@ -180,6 +183,22 @@ def _frame(file: Bytes, syntax: str, layout: Layout, frame: int) -> Array:
     stored = np.frombuffer(data[first : first + layout.frame_bytes], order)
     stored = stored.astype(layout.dtype, copy=False).reshape(layout.rows, layout.columns)
     return _significant(stored, layout, layout.high_bit)
+
+
+def _bits(file: Bytes, syntax: str, layout: Layout, frame: int) -> Array:
+    """A frame of single bits: frames follow each other without a gap, the lowest bit of a byte first (PS3.5 8.1.1)."""
+    if syntax not in NATIVE or syntax == uid.ExplicitVRBigEndian:
+        raise no_codec()
+    data, at = data_set(file, syntax)
+    start, length = pixel_value(data, at, syntax)
+    size = layout.rows * layout.columns
+    first, last = (frame - 1) * size, frame * size
+    there = min(length, len(data) - start) if length != UNDEFINED else 0
+    if there < -(-last // 8):
+        raise _missing(there - first // 8, layout, frame)
+    packed = np.frombuffer(data[start + first // 8 : start - (-last // 8)], np.uint8)
+    bits = np.unpackbits(packed, bitorder="little")[first % 8 : first % 8 + size]
+    return bits.reshape(layout.rows, layout.columns)
 
 
 def _significant(stored: Array, layout: Layout, high_bit: int, out: Array | None = None) -> Array:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from bridge.dicom.charsets import plain
 from bridge.results import envelope
 from bridge.results.output import Output
-from bridge.results.planes import instances_of
 from bridge.results.result import Document, Result, Wrapping
-from bridge.results.segmentation import Subject
+from bridge.results.subject import About
 from bridge.results.use import MOST_BYTES, Use
 
 SOP_CLASS_UID = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -28,7 +27,7 @@ def why_not(document: Document) -> str:
 
 
 def encode_document(
-    document: Document, output: Output, subject: Subject, wrapping: Wrapping, *, instance_number: int
+    document: Document, output: Output, subject: About, wrapping: Wrapping, *, instance_number: int
 ) -> Result:
     """The document of one output, unverified. Document Title is the output's title in ASCII, else its name.
 
@@ -46,12 +45,14 @@ def encode_document(
     data_set.VerificationFlag = "UNVERIFIED"
     data_set.DocumentTitle = plain(output.title or output.name, 1024)
     data_set.ConceptNameCodeSequence = []
-    data_set.SourceInstanceSequence = []
-    for image in instances_of(subject.planes, subject.volume):
+    sources = []
+    for image in subject.sources():
         item = Dataset()
         item.ReferencedSOPClassUID = image.SOPClassUID
         item.ReferencedSOPInstanceUID = image.SOPInstanceUID
-        data_set.SourceInstanceSequence.append(item)
+        sources.append(item)
+    if sources:
+        data_set.SourceInstanceSequence = sources
     data_set.MIMETypeOfEncapsulatedDocument = "application/pdf"
     data_set.EncapsulatedDocument = document.data + bytes(len(document.data) % 2)
     data_set.EncapsulatedDocumentLength = len(document.data)

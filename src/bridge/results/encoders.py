@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from bridge.dicom.charsets import plain
 from bridge.dicom.codes import ANY_TISSUE, anatomy_of
 from bridge.dicom.context import context_of, left_out
+from bridge.dicom.headers import text
 from bridge.errors import Refused
 from bridge.results.planes import planes_in_space
 from bridge.results.readings import Reading, readings_of_table, readings_of_values
@@ -27,9 +29,13 @@ from bridge.results.result import (
     Table,
     Wrapping,
 )
-from bridge.results.segmentation import Subject, encode_segmentation, segments_of
+from bridge.results.segmentation import encode_segmentation, segments_of
 from bridge.results.segments import Segmented
+from bridge.results.subject import About, StudySubject, Subject
 from bridge.results.use import Use, use_of
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 _AFTER_MASKS = 1000
 """Instance Number of the report on values; reports of masks count from 1 and have the numbers of their SEG."""
@@ -40,8 +46,9 @@ class Work:
     """What an encoder gets: all outputs of one use, and what they are about."""
 
     parts: tuple[Part, ...]
-    source: Source
-    subject: Subject
+    source: Source | None
+    """None: the algorithm was given no image of the study."""
+    subject: About
     wrapping: Wrapping
     readings: tuple[Reading, ...]
     """Of all values and tables, without those that stand in a result already."""
@@ -72,13 +79,47 @@ def encode(answer: Answer, source: Source, wrapping: Wrapping) -> tuple[Result, 
     planes = planes_in_space(source.volume)
     header = planes[0].instance.header
     context = context_of(header)
-    subject = Subject(volume=source.volume, planes=planes, context=context)
-    notes = [
+    mending = source.volume.mending
+    subject = Subject(
+        volume=source.volume,
+        planes=planes,
+        context=context,
+        corrected=wrapping.variant.corrected_grid and mending is not None,
+    )
+    if mending:
+        wrapping = replace(wrapping, repairs=mending.repairs, repaired=", ".join(mending.notes))
+    notes = [f"images {note}" for note in mending.notes] if mending else []
+    notes += [
         f"{keyword} of the source was mended or left out: not legal" for keyword in left_out(header, context)
     ]
+    return _encoded(answer, source, subject, wrapping, notes)
+
+
+def encode_for_study(answer: Answer, header: Dataset, wrapping: Wrapping) -> tuple[Result, ...]:
+    """The same for an answer to fixed inputs alone: what lies on images stays with the job, and is said.
+
+    Args:
+        header: of an object of the study that the results belong to.
+    Raises:
+        Refused: RES-..., nothing of the answer can be encoded, or something in it must not be.
+        Damaged: CTX-001, an identifier of the patient cannot be copied faithfully.
+    """
+    context = context_of(header)
+    # The device that made this object made nothing of the answer.
+    context.pop("Manufacturer", None)
+    subject = StudySubject(study_instance_uid=text(header, "StudyInstanceUID") or "", context=context)
+    notes = [
+        f"{keyword} of the study was mended or left out: not legal" for keyword in left_out(header, context)
+    ]
+    return _encoded(answer, None, subject, wrapping, notes)
+
+
+def _encoded(
+    answer: Answer, source: Source | None, subject: About, wrapping: Wrapping, notes: list[str]
+) -> tuple[Result, ...]:
     by_use, kept = _by_use(answer.parts, wrapping)
     readings, said = _readings(by_use, wrapping)
-    notes += kept + _not_there(answer, wrapping)
+    notes = notes + kept + _not_there(answer, wrapping)
     results: list[Result] = []
     for use, encoder in ENCODERS.items():
         if parts := by_use.get(use):
@@ -152,6 +193,8 @@ def _masks(work: Work) -> Made:
 
     made = Made()
     wrapping, subject = work.wrapping, work.subject
+    if work.source is None or not isinstance(subject, Subject):
+        return _on_no_image(work)
     for number, part in enumerate(work.parts, start=1):
         name, mask = part.output.name, part.content
         if not isinstance(mask, LabelMap):
@@ -222,7 +265,7 @@ def _values(work: Work) -> Made:
     notes = [
         *work.said,
         *(
-            f"{one.name}: no segment {one.structure} is there: it stands in the report of values"
+            f"{one.name}: no single segment is {one.structure}: it stands in the report of values"
             for one in mine
             if one.structure
         ),
@@ -248,11 +291,14 @@ def _tables(work: Work) -> Made:
 def _heat_maps(work: Work) -> Made:
     from bridge.results.heat_map import encode_fractional, encode_parametric_map
 
+    subject = work.subject
+    if not isinstance(subject, Subject):
+        return _on_no_image(work)
     as_map = work.wrapping.heat_maps is HeatMaps.PARAMETRIC_MAP
     encoder = encode_parametric_map if as_map else encode_fractional
     return Made(
         results=[
-            encoder(part.content, part.output, work.subject, work.wrapping, instance_number=number)
+            encoder(part.content, part.output, subject, work.wrapping, instance_number=number)
             for number, part in enumerate(work.parts, start=1)
             if isinstance(part.content, HeatMap)
         ]
@@ -273,6 +319,15 @@ def _documents(work: Work) -> Made:
             encode_document(part.content, part.output, work.subject, work.wrapping, instance_number=number)
         )
     return made
+
+
+def _on_no_image(work: Work) -> Made:
+    return Made(
+        notes=[
+            f"{part.output.name}: no image of the study was sent, so it lies on none: it stays with the job"
+            for part in work.parts
+        ]
+    )
 
 
 Encoder = Callable[[Work], Made]

@@ -200,7 +200,9 @@ def _equipment(context: Dataset, wrapping: Wrapping) -> list[Dataset]:
     bridge.DeviceSerialNumber = wrapping.device_uid
     bridge.SoftwareVersions = plain(wrapping.bridge_version)
     bridge.ContributionDescription = plain(
-        f"Result of {wrapping.algorithm} {wrapping.algorithm_version}, {NOT_VERIFIED}", 1024
+        f"Result of {wrapping.algorithm} {wrapping.algorithm_version}, {NOT_VERIFIED}"
+        + (f"; images {wrapping.repaired}" if wrapping.repaired else ""),
+        1024,
     )
     bridge.PurposeOfReferenceCodeSequence = [code_item(PROCESSING_EQUIPMENT)]
     scanner = equipment_of(context)

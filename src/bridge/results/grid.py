@@ -92,6 +92,15 @@ def values_on_source_grid(array: NDArray[Any], affine_lps: FloatArray, geometry:
     return Placed(array=found.array, how=how, resampled=True)
 
 
+def has_voxels_of(array: NDArray[Any], affine_lps: FloatArray, geometry: Geometry) -> bool:
+    """Whether an array has the voxels of a grid and no others, in any order.
+
+    Raises:
+        Refused: RES-010, not three axes, or an affine that is broken or flat.
+    """
+    return _same_voxels(array, np.asarray(affine_lps, dtype=np.float64), geometry) is not None
+
+
 def _same_voxels(array: NDArray[Any], affine: FloatArray, geometry: Geometry) -> Placed | None:
     """Without any other voxels, where that can be. Raises Refused: RES-010."""
     if array.ndim != 3 or affine.shape != (4, 4) or not np.isfinite(affine).all():

@@ -16,10 +16,11 @@ from bridge.results import envelope
 from bridge.results.colours import colour_of
 from bridge.results.grid import values_on_source_grid
 from bridge.results.output import Output
-from bridge.results.planes import body_part_of, images_of, restore_frame_numbers
+from bridge.results.planes import body_part_of, images_of, refer_to_no_image, restore_frame_numbers
 from bridge.results.result import HeatMap, Result, Wrapping
-from bridge.results.segmentation import Subject, build, coded, describe
+from bridge.results.segmentation import build, coded, describe
 from bridge.results.segments import Segment
+from bridge.results.subject import Subject
 from bridge.volumes.volume import Geometry
 
 if TYPE_CHECKING:
@@ -128,13 +129,14 @@ def encode_fractional(
 def _field(heat_map: HeatMap, output: Output, subject: Subject, wrapping: Wrapping) -> _Field:
     _check_numbers(heat_map.array, output)
     placed = values_on_source_grid(heat_map.array, heat_map.affine_lps, subject.volume.geometry)
+    array = subject.laid(placed.array)
     meaning = next(
         (one.meaning for one in wrapping.values if one.output == output.name and not one.path), None
     )
     return _Field(
-        array=placed.array,
-        low=float(placed.array.min()),
-        high=float(placed.array.max()),
+        array=array,
+        low=float(array.min()),
+        high=float(array.max()),
         unit=(meaning and meaning.unit) or codes.NO_UNITS,
         quantity=meaning.concept if meaning else None,
         notes=(f"heat map {placed.how}",) if placed.how else (),
@@ -169,10 +171,19 @@ def _check_numbers(array: NDArray[Any], output: Output) -> None:
 def _map(
     field: _Field, output: Output, subject: Subject, wrapping: Wrapping, identity: dict[str, Any]
 ) -> Dataset:
-    from highdicom import VOILUTTransformation
+    from highdicom import PlanePositionSequence, VOILUTTransformation
+    from highdicom.enum import CoordinateSystemNames
     from highdicom.pm import ParametricMap, RealWorldValueMapping
 
-    images = images_of(subject.planes, subject.volume, subject.context)
+    images = images_of(subject.planes, subject.volume.original)
+    positions = None
+    if subject.corrected:
+        for image in images:
+            image.Rows, image.Columns = field.array.shape[1:]
+        positions = [
+            PlanePositionSequence(coordinate_system=CoordinateSystemNames.PATIENT, image_position=place)
+            for place in subject.positions_lps
+        ]
     width = max(field.high - field.low, 1e-6)
     try:
         built: Dataset = ParametricMap(
@@ -180,6 +191,7 @@ def _map(
             pixel_array=np.ascontiguousarray(field.array, dtype=np.float32),
             sop_instance_uid=envelope.uid_of(wrapping, "PM", output.name),
             contains_recognizable_visual_features=False,
+            plane_positions=positions,
             real_world_value_mappings=[
                 RealWorldValueMapping(
                     lut_label=plain(output.name, 16),
@@ -208,6 +220,8 @@ def _map(
             "Keep this series as a test case and report it",
             numbers={"planes": len(subject.planes)},
         ) from None
+    if subject.corrected:
+        refer_to_no_image(built)
     restore_frame_numbers(built, subject.planes)
     _sort_frames(built, subject.volume.geometry)
     if "PositionReferenceIndicator" in subject.context:

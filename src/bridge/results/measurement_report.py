@@ -15,8 +15,9 @@ from bridge.results.measure import Measurement, measure
 from bridge.results.readings import Number, Reading
 from bridge.results.report import Draft, concepts_of, items_of, measurement, report, site_of
 from bridge.results.result import Result, Wrapping
-from bridge.results.segmentation import Subject, coded, tracking
+from bridge.results.segmentation import coded, tracking
 from bridge.results.segments import Segment, Segmented
+from bridge.results.subject import Subject
 
 _DIGITS = 6
 

@@ -10,10 +10,10 @@ import numpy as np
 from bridge.dicom.charsets import plain
 from bridge.results import envelope
 from bridge.results.montage import evenly, turn_of, window_of
-from bridge.results.planes import body_part_of
+from bridge.results.planes import body_part_of, loss_of
 from bridge.results.result import Result, Source, Wrapping
-from bridge.results.segmentation import Subject
 from bridge.results.segments import Segment, Segmented
+from bridge.results.subject import Subject
 from bridge.volumes.volume import Plane
 
 if TYPE_CHECKING:
@@ -55,14 +55,17 @@ def encode_picture(
     data_set.TimeOfSecondaryCapture = data_set.ContentTime
     data_set.ImageType = ["DERIVED", "SECONDARY"]
     data_set.DerivationDescription = plain(
-        f"{len(slices)} slices with the segments of {output_name}, {envelope.NOT_VERIFIED}", 1024
+        f"{len(slices)} slices with the segments of {output_name}, {envelope.NOT_VERIFIED}"
+        + (f"; images {wrapping.repaired}" if wrapping.repaired else ""),
+        1024,
     )
     # Several tiles, so no single direction (PS3.3 C.7.6.1.1.1).
     data_set.PatientOrientation = ""
     data_set.BurnedInAnnotation = "NO"
     data_set.update(body_part_of(subject.planes))
-    _copy_compression(data_set, subject.context)
-    data_set.SourceImageSequence = [_reference(subject.planes[k], subject) for k in slices]
+    data_set.update(loss_of(subject.planes))
+    planes = dict(zip(_places(subject), subject.planes, strict=True))
+    data_set.SourceImageSequence = [_reference(planes[k], subject) for k in slices if k in planes]
     data_set.SamplesPerPixel = 3
     data_set.PhotometricInterpretation = "RGB"
     data_set.PlanarConfiguration = 0
@@ -93,7 +96,11 @@ def _sheet(
     return Sheet(
         title=plain(f"{wrapping.algorithm} {wrapping.algorithm_version}", 160),
         warning=envelope.NOT_VERIFIED,
-        about=plain(f"{some}{way}, {window.name.replace('−', '-')}", 160),
+        about=plain(
+            f"{some}{way}, {window.name.replace('−', '-')}"
+            + (f", {wrapping.repaired}" if wrapping.repaired else ""),
+            160,
+        ),
         tiles=tuple(
             Tile(
                 name=f"{k + 1}/{count}",
@@ -126,6 +133,12 @@ def _millilitres(volume: float) -> str:
     return f"{volume:.0f}" if volume >= 100 else f"{volume:.3g}" if volume >= 0.001 else "below 0.001"
 
 
+def _places(subject: Subject) -> Sequence[int]:
+    """The number of each image in the grid."""
+    mending, count = subject.volume.mending, len(subject.planes)
+    return mending.places(count) if mending else range(count)
+
+
 def _reference(plane: Plane, subject: Subject) -> Dataset:
     from pydicom.dataset import Dataset
 
@@ -135,10 +148,3 @@ def _reference(plane: Plane, subject: Subject) -> Dataset:
     if len({one.instance for one in subject.planes}) < len(subject.planes):
         item.ReferencedFrameNumber = plane.frame
     return item
-
-
-def _copy_compression(data_set: Dataset, context: Dataset) -> None:
-    data_set.LossyImageCompression = "00"
-    for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-        if keyword in context:
-            setattr(data_set, keyword, context[keyword].value)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridge.dicom.charsets import encoded_value, encodings_of, item_of
-from bridge.dicom.headers import number, text
+from bridge.dicom.headers import number, text, texts
+from bridge.dicom.lossy import is_lossy
 from bridge.dicom.values import is_valid
 from bridge.errors import Refused
 from bridge.volumes.volume import Geometry, Plane, Volume
@@ -57,6 +58,21 @@ def planes_in_space(volume: Volume) -> tuple[Plane, ...]:
         Refused: RES-030, the positions do not fill the slices of the grid one to one; RES-031, the slices name more
             than one patient.
     """
+    # Where the images of a mended volume lie is what was mended: their order is that of the way back.
+    planes = volume.planes if volume.mending else _in_order(volume)
+    patients = {_patient_id(plane.instance.header) for plane in volume.planes}
+    if len(patients) > 1:
+        raise Refused(
+            "RES-031",
+            f"slices of one volume that name {len(patients)} patients",
+            "one patient",
+            "Correct the study in the archive and send it again",
+            numbers={"patients": len(patients)},
+        )
+    return planes
+
+
+def _in_order(volume: Volume) -> tuple[Plane, ...]:
     geometry = volume.geometry
     to_index = np.linalg.inv(geometry.affine_lps)
     placed: dict[int, Plane] = {}
@@ -71,15 +87,6 @@ def planes_in_space(volume: Volume) -> tuple[Plane, ...]:
             f"one plane for each of its {geometry.shape[0]} slices",
             "Split the series into volumes again",
             numbers={"planes": len(volume.planes), "slices": geometry.shape[0]},
-        )
-    patients = {_patient_id(plane.instance.header) for plane in volume.planes}
-    if len(patients) > 1:
-        raise Refused(
-            "RES-031",
-            f"slices of one volume that name {len(patients)} patients",
-            "one patient",
-            "Correct the study in the archive and send it again",
-            numbers={"patients": len(patients)},
         )
     return tuple(placed[k] for k in range(geometry.shape[0]))
 
@@ -97,7 +104,7 @@ def instances_of(planes: tuple[Plane, ...], volume: Volume) -> list[Dataset]:
     ]
 
 
-def images_of(planes: tuple[Plane, ...], volume: Volume, context: Dataset) -> list[Dataset]:
+def images_of(planes: tuple[Plane, ...], volume: Volume) -> list[Dataset]:
     """The source images with their geometry: single frames, or one multi-frame object with just these frames.
 
     Raises:
@@ -121,13 +128,12 @@ def images_of(planes: tuple[Plane, ...], volume: Volume, context: Dataset) -> li
             "Choose another series for this rule",
             numbers={"planes": len(planes), "instances": len(images)},
         )
+    loss = loss_of(planes)
     for image in images:
         image.FrameOfReferenceUID = volume.frame_of_reference_uid
         image.PositionReferenceIndicator = ""
         _, image.Rows, image.Columns = volume.geometry.shape
-        for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-            if keyword in context:
-                setattr(image, keyword, context[keyword].value)
+        image.update(loss)
     if multi_frame:
         _add_functional_groups(images[0], planes, volume.geometry)
     else:
@@ -155,6 +161,30 @@ def body_part_of(planes: tuple[Plane, ...]) -> Dataset:
     if side in ("L", "R") or item.get("BodyPartExamined") not in _UNPAIRED:
         item.Laterality = side if side in ("L", "R") else ""
     return item
+
+
+def loss_of(planes: tuple[Plane, ...]) -> Dataset:
+    """Lossy Image Compression, with ratio and method of the first image that states them legally.
+
+    "01" where any image was ever compressed with loss: what is made of it shows that too (PS3.3 C.7.6.1.1.5).
+    """
+    from pydicom.dataset import Dataset
+
+    lossy = [instance.header for instance in dict.fromkeys(p.instance for p in planes) if is_lossy(instance)]
+    item = Dataset()
+    item.LossyImageCompression = "01" if lossy else "00"
+    for keyword, vr in (("LossyImageCompressionRatio", "DS"), ("LossyImageCompressionMethod", "CS")):
+        stated = (found for header in lossy if (found := texts(header, keyword)))
+        legal = (found for found in stated if is_valid(keyword, vr, "1-n", "\\".join(found)))
+        if value := next(legal, ()):
+            setattr(item, keyword, list(value))
+    return item
+
+
+def refer_to_no_image(data_set: Dataset) -> None:
+    """Frames that lie on no image of the source; the object still names the images (Referenced Series Sequence)."""
+    for frame in data_set.PerFrameFunctionalGroupsSequence:
+        frame.DerivationImageSequence = []
 
 
 def restore_frame_numbers(data_set: Dataset, planes: tuple[Plane, ...]) -> None:
@@ -199,17 +229,23 @@ def _has_frames(image: Dataset) -> bool:
         ) from None
 
 
-def _bare(volume: Volume, *, sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+def bare_study(study_instance_uid: str, sop_class_uid: str) -> Dataset:
+    """An object of a study that is none: for builders that read the study from an object."""
     from pydicom.dataset import Dataset
 
     bare = Dataset()
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", *_EMPTY):
+        setattr(bare, keyword, "")
     bare.SOPClassUID = sop_class_uid
+    bare.StudyInstanceUID = study_instance_uid
+    return bare
+
+
+def _bare(volume: Volume, *, sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    bare = bare_study(volume.study_instance_uid, sop_class_uid)
     bare.SOPInstanceUID = sop_instance_uid
-    bare.StudyInstanceUID = volume.study_instance_uid
     bare.SeriesInstanceUID = volume.series_instance_uid
     bare.Modality = volume.modality
-    for keyword in _EMPTY:
-        setattr(bare, keyword, "")
     return bare
 
 

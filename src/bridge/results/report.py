@@ -12,10 +12,11 @@ from bridge.dicom.codes import Anatomy, Concept, Quantity
 from bridge.dicom.equipment import MANUFACTURER, MODEL
 from bridge.errors import Refused
 from bridge.results import envelope
-from bridge.results.planes import decimal, instances_of
+from bridge.results.planes import bare_study, decimal
 from bridge.results.readings import Coded, Number, Reading
 from bridge.results.result import Result, Wrapping
-from bridge.results.segmentation import Subject, coded
+from bridge.results.segmentation import coded
+from bridge.results.subject import About
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -41,7 +42,7 @@ class Draft:
     notes: Sequence[str] = ()
 
 
-def report(draft: Draft, subject: Subject, wrapping: Wrapping, *, instance_number: int) -> Result:
+def report(draft: Draft, subject: About, wrapping: Wrapping, *, instance_number: int) -> Result:
     """The document around the groups, with all sources and the segmentation as evidence.
 
     Raises:
@@ -52,17 +53,17 @@ def report(draft: Draft, subject: Subject, wrapping: Wrapping, *, instance_numbe
     # A report that names segments names those of its own variant; any other is one object for all of them.
     masks = draft.segmentation is not None
     sop_instance_uid = envelope.uid_of(wrapping, KIND, draft.output_name, draft.part, masks=masks)
-    evidence = instances_of(subject.planes, subject.volume)
+    evidence = subject.sources()
     if draft.segmentation is not None:
         evidence.append(_reference(draft.segmentation, subject))
     try:
         content = MeasurementReport(
             observation_context=_observer(wrapping),
-            procedure_reported=coded(codes.PROCEDURES.get(subject.volume.modality, codes.IMAGING_PROCEDURE)),
+            procedure_reported=coded(codes.PROCEDURES.get(subject.modality, codes.IMAGING_PROCEDURE)),
             imaging_measurements=draft.groups,
         )
         data_set: Dataset = Comprehensive3DSR(
-            evidence=evidence,
+            evidence=evidence or [bare_study(subject.study_instance_uid, SOP_CLASS_UID)],
             content=content,
             sop_instance_uid=sop_instance_uid,
             is_complete=True,
@@ -78,6 +79,8 @@ def report(draft: Draft, subject: Subject, wrapping: Wrapping, *, instance_numbe
             "Look at the concepts that the rule configures for its values",
             numbers={"groups": len(draft.groups)},
         ) from None
+    if not evidence:
+        del data_set.CurrentRequestedProcedureEvidenceSequence
     if schemes := envelope.scheme_items(*draft.concepts):
         data_set.CodingSchemeIdentificationSequence = schemes
     return Result(
@@ -106,7 +109,10 @@ def measurement(
         derivation=coded(derivation) if derivation else None,
         # With each measurement and not with the group, where older readers do not expect it.
         algorithm_id=AlgorithmIdentification(
-            name=plain(wrapping.algorithm), version=plain(wrapping.algorithm_version)
+            name=plain(wrapping.algorithm),
+            version=plain(wrapping.algorithm_version),
+            # What it was given (TID 4019): a report has no other place for it.
+            parameters=[plain(f"images {wrapping.repaired}", 1024)] if wrapping.repaired else None,
         ),
     )
     item[0].MeasuredValueSequence[0].NumericValue = decimal(value)
@@ -172,11 +178,11 @@ def _observer(wrapping: Wrapping) -> Any:
     )
 
 
-def _reference(segmentation: Result, subject: Subject) -> Dataset:
+def _reference(segmentation: Result, subject: About) -> Dataset:
     from pydicom.dataset import Dataset
 
     reference = Dataset()
-    reference.StudyInstanceUID = subject.volume.study_instance_uid
+    reference.StudyInstanceUID = subject.study_instance_uid
     reference.SeriesInstanceUID = segmentation.series_instance_uid
     reference.SOPInstanceUID = segmentation.sop_instance_uid
     reference.SOPClassUID = segmentation.sop_class_uid

@@ -110,13 +110,17 @@ class Variant:
     form: Form = Form.BINARY
     empty_frames: bool = False
     """A frame for each slice and segment, also where nothing is marked."""
+    corrected_grid: bool = False
+    """Of a mended volume: results lie on its grid, and not on the images as they came."""
     series_number_base: int | None = None
     """None: that of the wrapping."""
 
     @property
     def numbering(self) -> str:
         """What objects differ by that no mask is in: they are one object for all forms of it."""
-        return "" if self.series_number_base is None else str(self.series_number_base)
+        grid = "corrected" if self.corrected_grid else ""
+        base = "" if self.series_number_base is None else str(self.series_number_base)
+        return "-".join(part for part in (grid, base) if part)
 
     @property
     def name(self) -> str:
@@ -174,8 +178,18 @@ class Wrapping:
     """What single values mean."""
     tables: Mapping[str, TableMeaning] = field(default_factory=dict)
     """What tables mean, by output."""
+    repairs: Sequence[str] = ()
+    """Names of what was done to the images before the algorithm saw them; `encode` takes them from the volume."""
+    repaired: str = ""
+    """The same in words, with numbers."""
     private_codes: bool = True
     """A private code stands for a value that is not in `values`; otherwise it stays with the job."""
+
+    @property
+    def wants_nothing(self) -> bool:
+        """Everything is switched off: whatever came back stays with the job."""
+        masks = self.segmentation or self.measurement_report or self.picture
+        return not masks and not self.documents and self.heat_maps is HeatMaps.OFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

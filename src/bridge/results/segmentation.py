@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +16,10 @@ from bridge.errors import Refused
 from bridge.results import envelope
 from bridge.results.frames import sketch_of, spread
 from bridge.results.grid import on_source_grid
-from bridge.results.planes import images_of, restore_frame_numbers, thickness_mm
+from bridge.results.planes import images_of, refer_to_no_image, restore_frame_numbers, thickness_mm
 from bridge.results.result import Form, LabelMap, LabelMeaning, Result, Wrapping
 from bridge.results.segments import Segment, Segmented, segmented
-from bridge.volumes.volume import Plane, Volume
+from bridge.results.subject import Subject
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -33,15 +33,8 @@ _FEWEST_PIXELS = 8
 """Below this several frames share a byte, and the library (0.28.2) mixes them up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Subject:
-    """What all results of one answer are about."""
-
-    volume: Volume
-    planes: tuple[Plane, ...]
-    """In the order of the grid."""
-    context: Dataset
-    """Patient, study and image identity of the first plane."""
+_DONE = {"drop-duplicates": "deduplicated", "shear": "sheared", "resample-gaps": "gap-filled"}
+"""Repairs in words that fit into a Content Description."""
 
 
 def segments_of(
@@ -74,6 +67,7 @@ def encode_segmentation(
             RES-050 the builder does not take the source.
     """
     sop_instance_uid = envelope.uid_of(wrapping, KIND, output_name, masks=True)
+    found = _laid(found, subject)
     data_set, tail = _build(found, output_name, subject, wrapping, sop_instance_uid, instance_number)
     if schemes := envelope.scheme_items(*(segment.anatomy.type for segment in found.segments)):
         data_set.CodingSchemeIdentificationSequence = schemes
@@ -102,6 +96,20 @@ def tracking(wrapping: Wrapping, output_name: str, segment: Segment) -> tuple[st
     return uid, plain(f"{output_name}/{segment.value}/{segment.label}")
 
 
+def _laid(found: Segmented, subject: Subject) -> Segmented:
+    """The mask as its frames show it; what of it lies on none of them is said."""
+    numbers = subject.laid(found.numbers)
+    if numbers is found.numbers:
+        return found
+    voxels = np.bincount(numbers.ravel(), minlength=len(found.segments) + 1)
+    segments = tuple(replace(one, voxels=int(voxels[one.number])) for one in found.segments)
+    before, after = (sum(one.voxels for one in some) for some in (found.segments, segments))
+    notes = found.notes
+    if before > after:
+        notes = (*notes, f"{before - after} of {before} marked voxels of the mended grid lie on no image")
+    return replace(found, numbers=numbers, segments=segments, notes=notes)
+
+
 def _build(
     found: Segmented,
     output_name: str,
@@ -115,7 +123,6 @@ def _build(
     numbers = found.numbers
     if not found.is_empty:
         numbers = sketch_of(numbers, empty_frames=variant.empty_frames)
-    by = "resampled" if found.resampled else f"by {wrapping.algorithm}"
     data_set = build(
         numbers,
         [describe(segment, output_name, wrapping) for segment in found.segments],
@@ -124,7 +131,7 @@ def _build(
         segmentation_type=variant.form.name,
         sop_instance_uid=sop_instance_uid,
         content_label="SEGMENTATION",
-        content_description=plain(f"{len(found.segments)} segments {by}, {envelope.NOT_VERIFIED}"),
+        content_description=_description(found, wrapping),
         **envelope.identity(wrapping, KIND, instance_number, masks=True),
     )
     if found.is_empty:
@@ -133,12 +140,22 @@ def _build(
     tail = spread(
         data_set,
         found.numbers,
-        [plane.position_lps for plane in subject.planes],
+        subject.positions_lps,
         len(found.segments),
         labels=variant.form is Form.LABELMAP,
         empty_frames=variant.empty_frames,
     )
     return data_set, tail
+
+
+def _description(found: Segmented, wrapping: Wrapping) -> str:
+    """Content Description, at most 64 characters: what was done to the images goes before who made the mask."""
+    count = f"{len(found.segments)} segments"
+    if wrapping.repairs:
+        done = ", ".join(_DONE[one] for one in wrapping.repairs)
+        return plain(f"{count}, {envelope.NOT_VERIFIED}; {done}")
+    by = "resampled" if found.resampled else f"by {wrapping.algorithm}"
+    return plain(f"{count} {by}, {envelope.NOT_VERIFIED}")
 
 
 def build(
@@ -158,7 +175,7 @@ def build(
     from highdicom.enum import CoordinateSystemNames
     from highdicom.seg import Segmentation
 
-    _, rows, columns = subject.volume.geometry.shape
+    _, rows, columns = subject.frames.shape
     if rows * columns < _FEWEST_PIXELS:
         raise Refused(
             "RES-035",
@@ -167,18 +184,19 @@ def build(
             "Choose another series for this rule",
             numbers={"rows": rows, "columns": columns},
         )
-    images = images_of(subject.planes, subject.volume, subject.context)
+    images = images_of(subject.planes, subject.volume.original)
     for image in images:
-        # Those of a sketch, where the frames are spread over the mask afterwards.
+        # Those of a sketch, where the frames are spread over the mask afterwards, or of the corrected grid.
         image.Rows, image.Columns = pixels.shape[1:]
     is_empty = not pixels.any()
-    positions = None
+    places = subject.positions_lps
     if is_empty and not empty_frames:
-        pixels = pixels[:1]
+        pixels, places = pixels[:1], places[:1]
+    positions = None
+    if subject.corrected or is_empty:
         positions = [
-            PlanePositionSequence(
-                coordinate_system=CoordinateSystemNames.PATIENT, image_position=subject.planes[0].position_lps
-            )
+            PlanePositionSequence(coordinate_system=CoordinateSystemNames.PATIENT, image_position=place)
+            for place in places
         ]
     try:
         built: Dataset = Segmentation(
@@ -197,6 +215,8 @@ def build(
             "Keep this series as a test case and report it",
             numbers={"planes": len(subject.planes), "segments": len(descriptions)},
         ) from None
+    if subject.corrected:
+        refer_to_no_image(built)
     restore_frame_numbers(built, subject.planes)
     if "PositionReferenceIndicator" in subject.context:
         built["PositionReferenceIndicator"] = subject.context["PositionReferenceIndicator"]

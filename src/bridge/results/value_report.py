@@ -14,7 +14,8 @@ from bridge.results import envelope
 from bridge.results.readings import Reading
 from bridge.results.report import Draft, concepts_of, items_of, report, site_of
 from bridge.results.result import Result, Wrapping
-from bridge.results.segmentation import Subject, coded
+from bridge.results.segmentation import coded
+from bridge.results.subject import About
 
 PART = "values"
 
@@ -22,7 +23,7 @@ PART = "values"
 def encode_values(
     readings: Sequence[Reading],
     notes: Sequence[str],
-    subject: Subject,
+    subject: About,
     wrapping: Wrapping,
     *,
     output_name: str = "",

@@ -371,6 +371,7 @@ STATES = [
     (JobState.REFUSED, "bad", "Gap of 7 (GEO-021)"),
     (JobState.FAILED, "bad", "Gap of 7 (GEO-021)"),
     (JobState.CANCELLED, "quiet", "Gap of 7 (GEO-021)"),
+    (JobState.DONE, "good", "The rule makes no results: what came back stays with the job."),
 ]
 
 

@@ -53,6 +53,11 @@ def test_order_is_that_of_time() -> None:
     assert [row.text for row in told] == ["first image arrived", "last image arrived"]
 
 
+def test_end_says_whether_anything_was_made() -> None:
+    told = rows(happened(1, "job.done", results=2), happened(2, "job.done", results=0))
+    assert [row.text for row in told] == ["everything stored", "done: the rule makes no results"]
+
+
 def test_pause_is_no_work() -> None:
     told = rows(
         happened(10, "cloud.state", state="Started"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from pathlib import Path
@@ -146,17 +145,6 @@ def made_source(
     )
     count = int(np.prod(geometry.shape))
     return Source(volume=volume, values=np.arange(-10, count - 10, dtype=np.int16).reshape(geometry.shape))
-
-
-def source_with(attributes: Mapping[str, str | None]) -> Source:
-    """`made_source` whose headers have these texts, as bytes that nobody checked; None takes an attribute away."""
-    source = made_source()
-    for plane in source.volume.planes:
-        for keyword, value in attributes.items():
-            plane.instance.header.pop(Tag(keyword), None)
-            if value is not None:
-                put(plane.instance.header, keyword, value.encode())
-    return source
 
 
 def mask_part(

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.conftest import ROOT
-from tests.unit.dicom.test_context import raw
 from tests.unit.results.build import (
     AT,
     LUNGS,
@@ -20,7 +19,6 @@ from tests.unit.results.build import (
     made_source,
     mask_part,
     read_back,
-    source_with,
     value_part,
     wrapping,
 )
@@ -151,47 +149,6 @@ def test_values_of_another_shape_are_refused() -> None:
 
 def test_there_is_an_encoder_for_every_use() -> None:
     assert set(ENCODERS) == set(Use)
-
-
-HOSTILE: list[tuple[str, dict[str, Any], dict[str, bytes | None]]] = [
-    ("no name", {"PatientName": None}, {"PatientName": b""}),
-    ("no identifier", {"PatientID": None}, {"PatientID": b""}),
-    ("no date", {"StudyDate": None, "StudyTime": None}, {"StudyDate": b"", "StudyTime": b""}),
-    ("no accession", {"AccessionNumber": None, "StudyID": None}, {"AccessionNumber": b"", "StudyID": b""}),
-    ("no sex", {"PatientSex": None, "PatientBirthDate": None}, {"PatientSex": b"", "PatientBirthDate": b""}),
-    ("no referrer", {"ReferringPhysicianName": None}, {"ReferringPhysicianName": b""}),
-    ("no manufacturer", {"Manufacturer": None}, {"Manufacturer": b"bridge"}),
-    ("no charset", {"SpecificCharacterSet": None}, {"SpecificCharacterSet": None}),
-    ("sex W", {"PatientSex": "W"}, {"PatientSex": b""}),
-    ("sex m", {"PatientSex": "m"}, {"PatientSex": b"M"}),
-    ("birth with dashes", {"PatientBirthDate": "1960-01-02"}, {"PatientBirthDate": b"19600102"}),
-    ("birth of zeros", {"PatientBirthDate": "00000000"}, {"PatientBirthDate": b""}),
-    ("birth with dots", {"PatientBirthDate": "1960.01.02"}, {"PatientBirthDate": b"19600102"}),
-    ("time with colons", {"StudyTime": "10:11:12"}, {"StudyTime": b"101112"}),
-    ("time impossible", {"StudyTime": "996161"}, {"StudyTime": b""}),
-    ("age without unit", {"PatientAge": "60"}, {"PatientAge": None}),
-    ("weight with unit", {"PatientWeight": "70kg"}, {"PatientWeight": None}),
-    ("identifier with backslash", {"PatientID": "P\\1"}, {"PatientID": b"P\\1"}),
-    ("six components", {"PatientName": "A^B^C^D^E^F"}, {"PatientName": b"A^B^C^D^E^F"}),
-    ("long accession", {"AccessionNumber": "A" * 20}, {"AccessionNumber": b"A" * 20}),
-    ("species alone", {"PatientSpeciesDescription": "Homo"}, {"PatientSpeciesDescription": None}),
-    ("no caret", {"PatientName": "NoCaret"}, {"PatientName": b"NoCaret"}),
-]
-
-
-@pytest.mark.parametrize(
-    ("attributes", "expected"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE]
-)
-def test_a_header_that_breaks_the_standard_still_gives_all_results(
-    attributes: dict[str, Any], expected: dict[str, bytes | None]
-) -> None:
-    source = source_with(attributes)
-    results = encode(answer(whole_answer().parts[0]), source, wrapping())
-    assert [one.kind for one in results] == ["SEG", "SR"]
-    for result in results:
-        header = read_back(result.data)
-        for keyword, value in expected.items():
-            assert raw(header, keyword) == value
 
 
 LIGHT = """

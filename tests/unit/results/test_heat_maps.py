@@ -138,6 +138,15 @@ def test_a_fractional_segmentation_has_probabilities_in_255_steps() -> None:
         assert np.abs(found[height] / 255 - numbers).max() <= 0.5 / 255 + 1e-6
 
 
+@pytest.mark.parametrize("there", [0.0, 0.9])
+def test_probabilities_below_the_smallest_step_have_no_frame(there: float) -> None:
+    array = np.full(SHAPE, 0.4 / 255, np.float32)
+    array[2, 1, 1] = there
+    result = encoded(array, HeatMaps.FRACTIONAL)
+    assert read_back(result.data).NumberOfFrames == 1
+    assert any("the heat map is empty" in note for note in result.notes) is not bool(there)
+
+
 def test_an_empty_heat_map_is_an_object_with_one_empty_frame_and_a_note() -> None:
     result = encoded(np.zeros(SHAPE, np.float32), HeatMaps.FRACTIONAL)
     assert read_back(result.data).NumberOfFrames == 1

@@ -305,12 +305,6 @@ def test_an_oblique_grid_with_long_decimals_stays_legal_and_near() -> None:
     )
 
 
-def test_lossy_source_makes_a_result_that_says_so() -> None:
-    lossy = made_source(LossyImageCompression="01", LossyImageCompressionRatio="10")
-    made = read_back(segmentation(lossy, lungs_mask((4, 5, 6))).data)
-    assert (made.LossyImageCompression, made.LossyImageCompressionRatio) == ("01", 10)
-
-
 def test_file_is_one_that_a_reader_takes_from_disk(source: Source, tmp_path: Path) -> None:
     found = segmentation(source, lungs_mask((4, 5, 6)))
     file = tmp_path / "seg.dcm"

@@ -22,7 +22,7 @@ from bridge.dicom.codes import VOLUME, Concept, sct, ucum
 from bridge.errors import Damaged, Refused
 from bridge.results.encoders import encode
 from bridge.results.meaning import Meaning, TableMeaning, ValueMeaning
-from bridge.results.output import Output, OutputKind
+from bridge.results.output import Label, Output, OutputKind
 from bridge.results.readings import MOST_ROWS, Coded, Number, readings_of_table, readings_of_values
 from bridge.results.result import Part, Result, Table
 from bridge.results.table import read_table
@@ -158,7 +158,21 @@ def test_a_value_about_a_segment_that_is_not_there_stands_in_the_report_of_value
     meaning = ValueMeaning(name="score", output="score", meaning=number("score"), segment=segment)
     results = encoded(lungs(), value_part("score", 2), values=(meaning,))
     assert numbers(groups(read_back(results[2].data))[0]) == [("SCORE", "", "2", "ml")]
-    assert results[2].notes == (f"score: no segment {segment} is there: it stands in the report of values",)
+    assert results[2].notes == (f"score: no single segment is {segment}: it stands in the report of values",)
+
+
+def test_a_value_that_two_segments_could_have_is_given_to_none() -> None:
+    twice = (
+        Label(value=3, name="Left lung"),
+        Label(value=7, name="lung_left"),
+        Label(value=9, name="Trachea"),
+    )
+    parts = mask_part(lungs_mask(), made_source().volume.geometry.affine_lps, twice)
+    meaning = ValueMeaning(name="score", output="score", meaning=number("score"), segment="Lung, left")
+    results = encoded(parts, value_part("score", 2), values=(meaning,))
+    assert [one.kind for one in results] == ["SEG", "SR", "SR"]
+    assert "SCORE" not in str([numbers(group) for group in groups(read_back(results[1].data))])
+    assert numbers(groups(read_back(results[2].data))[0]) == [("SCORE", "", "2", "ml")]
 
 
 def test_values_of_two_masks_are_not_written_twice() -> None:

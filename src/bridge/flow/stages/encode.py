@@ -12,7 +12,7 @@ from bridge.dicom.uids import UUID_ROOT, keyed_uid
 from bridge.flow.parts import Parts
 from bridge.flow.stages import heavy
 from bridge.flow.stages.cloud import OUTPUT_LIST, REMOTE
-from bridge.flow.stages.inputs import object_of_study, tolerance_of, volumes_of
+from bridge.flow.stages.inputs import image_of, object_of_study, tolerance_of, volumes_of
 from bridge.flow.stages.shelf import OUTPUTS, RESULTS
 from bridge.flow.stages.wishes import labels_of, tables_of, values_of, variant_for
 from bridge.log import event
@@ -43,7 +43,7 @@ def encode(parts: Parts, job: Job) -> None:
     outputs = tuple(o for o in OUTPUT_LIST.validate_json(job.outputs) if o.presence is Presence.HERE)
     volumes = volumes_of(parts.instances, job, tolerance_of(parts.site))
     # A rule may have several volumes: results refer to the first input by name.
-    about = volumes[min(volumes)] if volumes else object_of_study(parts.instances, job)
+    about = image_of(volumes) if volumes else object_of_study(parts.instances, job)
     wishes = {name: variant_for(parts.site, name) for name in parts.instead or rule.destinations}
     mending = about.mending if isinstance(about, Volume) else None
     if mending is None or not mending.ways:

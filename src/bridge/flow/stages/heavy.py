@@ -55,7 +55,7 @@ def convert(
 
     Args:
         labels: values that may occur besides 0 in a volume of labels, which leaves as unsigned 8-bit integers; () for
-            any; None for an image.
+            any; None for an image. One alone: whatever is marked.
     Raises:
         Refused: HVY-002, a volume of labels with other values; what the format raises.
     """
@@ -68,6 +68,9 @@ def convert(
 
 
 def _as_labels(values: NDArray[Any], labels: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Where the platform knows one label, whatever is marked becomes that."""
+    if len(labels) == 1 and 0 < labels[0] < 2**8:
+        return np.where(values > 0, labels[0], 0).astype(np.uint8)
     found = np.unique(values)
     allowed = np.array([0, *labels]) if labels else np.arange(256)
     wrong = found[~np.isin(found, allowed)]

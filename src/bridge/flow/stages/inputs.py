@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from bridge.config.rules import RuleModel
+from bridge.config.rules import InputModel, RuleModel
 from bridge.config.site import Site
 from bridge.dicom.instance import Instance
 from bridge.errors import Damaged
 from bridge.store.instances import Instances
 from bridge.store.jobs import Job
-from bridge.volumes import Tolerance, Volume, candidates_of, content_of, mended
+from bridge.volumes import Candidate, Tolerance, Volume, candidates_of, content_of, mended
+from bridge.volumes.masks import masks_of
 
 
 def volumes_of(instances: Instances, job: Job, tolerance: Tolerance) -> dict[str, Volume]:
@@ -28,7 +29,7 @@ def volumes_of(instances: Instances, job: Job, tolerance: Tolerance) -> dict[str
         digests = instances.frame_digests(numbers) if repairs else {}
         found = [
             volume
-            for candidate in candidates_of([held[n] for n in numbers if n in held], tolerance)
+            for candidate in candidates_for(inputs[name], [held[n] for n in numbers if n in held], tolerance)
             if (volume := mended(candidate, repairs, digests, tolerance).volume)
             and [i.number for i in volume.chosen] == numbers
         ]
@@ -58,6 +59,18 @@ def object_of_study(instances: Instances, job: Job) -> Instance:
             "Send it again",
         )
     return min(held, key=lambda one: one.number)
+
+
+def candidates_for(
+    wanted: InputModel, instances: Sequence[Instance], tolerance: Tolerance
+) -> tuple[Candidate, ...]:
+    """Masks for an input that takes labels, else volumes."""
+    return masks_of(instances, tolerance) if wanted.mask else candidates_of(instances, tolerance)
+
+
+def image_of(volumes: Mapping[str, Volume]) -> Volume:
+    """The volume that results refer to: the first by name that is an image."""
+    return volumes[min(name for name, one in volumes.items() if not one.slots)]
 
 
 def tolerance_of(site: Site) -> Tolerance:

@@ -10,11 +10,13 @@ from bridge.export.parcel import Parcel, ParcelFile
 from bridge.flow.parts import Parts
 from bridge.flow.stages import heavy
 from bridge.flow.stages.fixed_files import copy_all
-from bridge.flow.stages.inputs import tolerance_of, volumes_of
+from bridge.flow.stages.inputs import image_of, tolerance_of, volumes_of
 from bridge.flow.stages.shelf import PARCEL
 from bridge.platforms.protocol import RemoteJob, Request, RequestedVolume, Spec
 from bridge.store.jobs import Job
 from bridge.volumes import Volume
+from bridge.volumes.kinds import LABEL_MAP
+from bridge.volumes.masks import laid_on
 from bridge.volumes.pixels import for_reading
 
 PARCEL_FILE = "parcel.json"
@@ -29,7 +31,7 @@ def convert(parts: Parts, job: Job) -> None:
     parts.passing("prepare:before")
     rule = RuleModel.model_validate_json(job.frozen)
     shelf = parts.shelf(job.id)
-    volumes = volumes_of(parts.instances, job, tolerance_of(parts.site))
+    volumes = _laid(volumes_of(parts.instances, job, tolerance_of(parts.site)))
     copied = copy_all(parts.site.rules_file.absolute().parent, shelf, rule.values)
     spec = _spec(parts, job)
     order = parts.platform(job.account).plan(
@@ -41,6 +43,8 @@ def convert(parts: Parts, job: Job) -> None:
                     modality=volume.modality,
                     shape=volume.geometry.shape,
                     spacing_mm=volume.geometry.spacing_mm,
+                    is_labels=bool(volume.slots),
+                    labels=_labels(volume),
                 )
                 for name, volume in sorted(volumes.items())
             ),
@@ -98,6 +102,19 @@ def convert(parts: Parts, job: Job) -> None:
         deadline_at=job.deadline_at or parts.clock() + parts.site.accounts[job.account].deadline_hours * 3600,
     )
     parts.passing("prepare:after")
+
+
+def _laid(volumes: dict[str, Volume]) -> dict[str, Volume]:
+    """Masks on the grid of the image, where they are voxels of it."""
+    image = image_of(volumes) if volumes else None
+    return {name: laid_on(one, image) if image and one.slots else one for name, one in volumes.items()}
+
+
+def _labels(volume: Volume) -> tuple[int, ...]:
+    """Those that occur, where headers say it: a label map has them in its pixels alone."""
+    if not volume.slots or volume.sop_class_uid == LABEL_MAP:
+        return ()
+    return tuple(sorted({int(plane.slope) for plane in volume.planes}))
 
 
 def _told(volume: Volume) -> dict[str, str]:

@@ -68,6 +68,8 @@ def _lead(report: Report) -> str:
     job = report.facts.job
     reason = job.reason[:1].upper() + job.reason[1:] + (f" ({job.code})" if job.code else "")
     match job.state:
+        case JobState.DONE if not report.facts.results:
+            return "The rule makes no results: what came back stays with the job."
         case JobState.DONE:
             names = sorted({delivery.destination for delivery in report.facts.deliveries})
             count = len(report.facts.results)

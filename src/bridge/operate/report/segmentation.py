@@ -191,13 +191,11 @@ def _frames_of_labels(
 
 
 def _plane(position: Any, volume: Volume) -> int:
-    geometry = volume.geometry
     at = np.array([float(one) for one in position])
-    along = float((at - geometry.origin_lps) @ np.array(geometry.slice_step_lps)) / geometry.spacing_mm[0]
-    plane = round(along) if np.isfinite(along) else -1
-    if not 0 <= plane < len(volume.planes):
-        raise _elsewhere()
-    if np.linalg.norm(at - volume.planes[plane].position_lps) > SAME_PLACE_MM:
+    # By positions alone: the images of a mended volume need not lie in equal steps.
+    distances = np.linalg.norm(np.array([plane.position_lps for plane in volume.planes]) - at, axis=1)
+    plane = int(np.argmin(distances))
+    if not distances[plane] <= SAME_PLACE_MM:
         raise _elsewhere()
     return plane
 

@@ -297,7 +297,12 @@ _TELLERS: dict[str, Callable[[Keys, Phase], _Told]] = {
     "job.resumed": lambda keys, before: _Told(
         phase=before, text="the bridge had stopped; started again, it goes on", tone=Tone.CARE, gap=True
     ),
-    "job.done": _ended("everything stored", Tone.GOOD),
+    "job.done": lambda keys, before: _Told(
+        phase=before,
+        # A rule may want no results of an answer.
+        text="done: the rule makes no results" if keys.get("results") == 0 else "everything stored",
+        tone=Tone.GOOD,
+    ),
     "job.held": _ended("held: a person must decide", Tone.CARE),
     "job.refused": _ended("refused", Tone.BAD),
     "job.failed": _ended("failed", Tone.BAD),

@@ -50,6 +50,7 @@ OUTCOMES: dict[str, Word] = {
     "owed": Word(text="not sent yet", tone=Tone.QUIET),
     "held": Word(text="waits for a person", tone=Tone.CARE),
     "unnamed": Word(text="said to be stored, not found there", tone=Tone.BAD),
+    "spoilt": Word(text="not sent, its file is spoilt", tone=Tone.BAD),
 }
 
 
