@@ -20,7 +20,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -157,6 +157,11 @@ class Engine:
     def under_way(self) -> frozenset[str]:
         """Ids of stages that wait in a queue or run."""
         return frozenset(w.workflow_id for w in self._list(status=["PENDING", "ENQUEUED", "DELAYED"]))
+
+    def interrupted(self, names: Collection[str]) -> list[str]:
+        """Ids of stages of these names that were begun more than once: the process died while they ran."""
+        found = self._list(status=["PENDING", "ENQUEUED"])
+        return [w.workflow_id for w in found if w.name in names and (w.recovery_attempts or 0) > 1]
 
     def given_up(self) -> list[Workflow]:
         """Stages that the engine will not run again: interrupted too often, or ended by an error of their own."""

@@ -144,6 +144,18 @@ class Studies:
                 sa.update(studies).where(studies.c.state == OPEN).values(due_at=now + studies.c.quiet_s)
             )
 
+    def decide_again(self, study_instance_uids: Collection[str]) -> None:
+        """Let the rules look once more, now, at studies that are decided; nothing of them has arrived."""
+        if not study_instance_uids:
+            return
+        now = self._index.clock()
+        with self._index.write() as connection:
+            connection.execute(
+                sa.update(studies)
+                .where(studies.c.study_instance_uid.in_(study_instance_uids), studies.c.state == DECIDED)
+                .values(state=OPEN, opened_at=now, due_at=now, attempts=0)
+            )
+
     def named(self, name: str) -> Study | None:
         with self._index.read() as connection:
             row = connection.execute(sa.select(studies).where(studies.c.name == name)).first()
@@ -166,6 +178,15 @@ class Studies:
                 .returning(studies.c.attempts)
             )
             return int(counted.scalar_one())
+
+    def forgive(self) -> None:
+        """Take back one attempt of each open study: something else is suspected of the last death of the process."""
+        with self._index.write() as connection:
+            connection.execute(
+                sa.update(studies)
+                .where(studies.c.state == OPEN, studies.c.attempts > 0)
+                .values(attempts=studies.c.attempts - 1)
+            )
 
     def look_again(self, study: Study, after_s: float) -> None:
         """Let a study rest after a failure; one that has grown meanwhile keeps its own due time."""

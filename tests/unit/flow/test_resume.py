@@ -14,6 +14,7 @@ from bridge.flow.stages.shelf import JobShelf
 from bridge.store.alerts import Alerts
 from bridge.store.deliveries import Deliveries
 from bridge.store.jobs import Job, Jobs, JobState, Stage
+from bridge.store.studies import Studies, touch
 from bridge.store.tables import Index, jobs
 
 JOB = "a" * 32
@@ -26,12 +27,14 @@ class Bench:
         self.index = Index(folder / "index.sqlite", clock=lambda: 1000.0)
         self.index.open()
         self.enqueued: list[str] = []
+        self.interrupted: list[str] = []
         self.site = SimpleNamespace(accounts={"gc": None}, destinations={"pacs": None})
         self.parts: Any = SimpleNamespace(
             site=self.site,
             jobs=Jobs(self.index),
             deliveries=Deliveries(self.index),
             alerts=Alerts(self.index),
+            studies=Studies(self.index),
             shelf=lambda job: JobShelf(folder / job),
             enqueue=lambda workflow, queue, id, *words: self.enqueued.append(id),
         )
@@ -42,7 +45,9 @@ class Bench:
             connection.execute(jobs.insert().values(**empty, **row, created_at=0.0, changed_at=0.0))
 
     def start(self, *under_way: str) -> None:
-        engine: Any = SimpleNamespace(under_way=lambda: frozenset(under_way))
+        engine: Any = SimpleNamespace(
+            under_way=lambda: frozenset(under_way), interrupted=lambda names: self.interrupted
+        )
         resume(self.parts, engine)
 
     @property
@@ -69,6 +74,20 @@ def test_stage_that_the_engine_has_lost_is_handed_over_again(bench: Bench, stage
     bench.parts.jobs.change(JOB, stage=stage)
     bench.start()
     assert bench.enqueued == [f"{JOB}.{stage}"]
+
+
+@pytest.mark.parametrize(("interrupted", "left"), [([], 2), ([f"{JOB}.prepare"], 1)])
+def test_death_is_charged_to_a_stage_before_it_is_charged_to_a_study(
+    bench: Bench, interrupted: list[str], left: int
+) -> None:
+    with bench.index.write() as connection:
+        touch(connection, b"k" * 32, "1.2", source="", now=0.0, quiet_s=1.0)
+    row = bench.parts.studies.study("1.2")
+    for _ in range(2):
+        bench.parts.studies.count_attempt(row)
+    bench.interrupted = interrupted
+    bench.start(f"{JOB}.prepare")
+    assert bench.parts.studies.study("1.2").attempts == left
 
 
 def test_job_whose_parcel_is_lost_is_prepared_again(bench: Bench) -> None:

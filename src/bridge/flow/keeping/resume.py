@@ -36,6 +36,9 @@ def resume(parts: Parts, engine: Engine) -> None:
         if job.stage is not Stage.DELIVER and job.account in parts.site.accounts:
             _hand_over(parts, job, known)
     _end_alerts(parts, stranded)
+    if engine.interrupted((Stage.PREPARE, Stage.ENCODE)):
+        # One of them may be what killed the process, and not the study that was just being looked at.
+        parts.studies.forgive()
 
 
 def _end_alerts(parts: Parts, stranded: set[str]) -> None:
