@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from bridge.config.grid import GridSettings
 from bridge.config.site import DestinationSettings
-from bridge.config.volumes import VolumeSettings
 from bridge.flow.parts import Parts, nothing
 from bridge.flow.relay import Relay
 from bridge.flow.stages import deliveries
@@ -109,7 +109,7 @@ class DeliveryBench:
             Parts,
             SimpleNamespace(
                 site=SimpleNamespace(
-                    destinations=self.settings, ae_title="BRIDGE", accounts={}, volumes=VolumeSettings()
+                    destinations=self.settings, ae_title="BRIDGE", accounts={}, grid=GridSettings()
                 ),
                 jobs=self.jobs,
                 turns=self.turns,

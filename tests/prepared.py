@@ -115,15 +115,16 @@ class Prepared(Bench):
     def volumes(self) -> dict[str, Any]:
         return volumes_of(self.instances, self.job(), tolerance_of(self.site))
 
-    def answer(self, mask: Mask, about: str = "") -> None:
-        """The mask comes back on the grid of what was sent."""
+    def answer(self, mask: NDArray[Any], about: str = "", *, heat_map: bool = False) -> None:
+        """The mask, or numbers, come back on the grid of what was sent."""
         job, volumes = self.job(), self.volumes()
         shelf = JobShelf(self.folder / "jobs" / job.id)
         with FileSink(shelf.path("outputs/mask.mha")) as sink:
             format_named("mha").write(volumes[about or min(volumes)].geometry, mask, sink)
         output = Output(
             name="mask",
-            kind=OutputKind.MASK,
+            kind=OutputKind.IMAGE if heat_map else OutputKind.MASK,
+            word="Heat Map" if heat_map else "",
             media_type="image/x-mha",
             ref="outputs/mask.mha",
             labels=(Label(value=1, name="lung"), Label(value=2, name="airways")),

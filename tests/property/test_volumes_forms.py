@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from tests.property import strategies
+from tests.unit.volumes.mended import repaired
 from tests.unit.volumes.real import instances_of
 
 from bridge.dicom.instance import Instance
@@ -30,8 +31,6 @@ from bridge.volumes import (
     content_of,
     frame_digests,
     read_values,
-    repaired,
-    values_of,
 )
 
 few = settings(deadline=None, max_examples=12)
@@ -210,7 +209,7 @@ def test_shear_and_its_inverse_return_every_label(
     (candidate,) = candidates_of(strategies.moved(series, lambda k: k * slant).instances)
     stack = candidate.stack
     assert stack is not None
-    values = values_of(stack, series.read)
+    values = np.stack([series.read(one.instance, one.frame) for one in stack.slices])
     try:
         upright = repaired(stack, values, [Repair.SHEAR])
     except Refused as refusal:

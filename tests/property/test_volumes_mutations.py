@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.property import strategies
+from tests.unit.volumes.mended import digests_of, repaired, values_of
 from tests.unit.volumes.real import instances_of
 
 from bridge.dicom.instance import Instance
@@ -25,11 +26,8 @@ from bridge.volumes import (
     Volume,
     candidates_of,
     content_of,
-    drop_duplicates,
     frame_digests,
-    repaired,
-    values_of,
-    volume_of,
+    mended,
 )
 
 GOOD = ("ct-head-phantom-philips/S2020", "ct-head-phantom-philips/S2010", "mr-brain-t1")
@@ -136,19 +134,19 @@ def test_a_broken_series_is_refused_with_numbers(
 def test_a_dropped_slice_is_interpolated_where_declared(good: Series) -> None:
     candidate = only(drop(good))
     assert candidate.stack is not None
-    values = values_of(candidate.stack, READ)
-    mended = repaired(candidate.stack, values, [Repair.RESAMPLE_GAPS])
-    np.testing.assert_allclose(mended.geometry.affine_lps, good.volume.geometry.affine_lps, atol=1e-6)
-    assert mended.geometry.shape == good.volume.geometry.shape
-    np.testing.assert_array_equal(mended.back(mended.values), values)
+    values = values_of(candidate.stack)
+    filled = repaired(candidate.stack, values, [Repair.RESAMPLE_GAPS])
+    np.testing.assert_allclose(filled.geometry.affine_lps, good.volume.geometry.affine_lps, atol=1e-6)
+    assert filled.geometry.shape == good.volume.geometry.shape
+    np.testing.assert_array_equal(filled.back(filled.values), values)
 
 
 def test_a_repeated_slice_is_dropped_where_declared(good: Series) -> None:
     candidate = only(duplicate(good))
     assert candidate.stack is not None
-    rest, notes = drop_duplicates(candidate.stack, [*frame_digests(candidate.stack, READ).values()])
-    volume = volume_of(rest)
-    assert len(notes) == 1
+    volume = mended(candidate, [Repair.DROP_DUPLICATES], digests_of(candidate.stack)).volume
+    assert volume is not None and volume.mending is not None
+    assert len(volume.mending.notes) == 1
     assert volume.geometry == good.volume.geometry
     assert content(volume) == content(good.volume)
 
@@ -156,7 +154,7 @@ def test_a_repeated_slice_is_dropped_where_declared(good: Series) -> None:
 def test_a_tilted_stack_is_sheared_where_declared(good: Series) -> None:
     candidate = only(tilt(good))
     assert candidate.stack is not None
-    values = values_of(candidate.stack, READ)
+    values = values_of(candidate.stack)
     upright = repaired(candidate.stack, values, [Repair.SHEAR])
     assert upright.notes == ("sheared upright by 12.00 degrees",)
     assert upright.geometry.spacing_mm == pytest.approx(good.volume.geometry.spacing_mm, abs=1e-6)
@@ -171,10 +169,9 @@ def test_no_other_repair_mends_it(good: Series, mutate: Callable[[Series], list[
     mends = {"drop": {Repair.RESAMPLE_GAPS}, "tilt": {Repair.SHEAR}}.get(mutate.__name__, set())
     candidate = only(mutate(good))
     assert candidate.stack is not None and candidate.refusal is not None
-    values = np.zeros((len(candidate.stack.slices), *candidate.stack.size), np.int16)
-    with pytest.raises(Refused) as why:
-        repaired(candidate.stack, values, set(Repair) - mends)
-    assert why.value.code == candidate.refusal.code
+    other = mended(candidate, set(Repair) - mends)
+    assert other.volume is None and other.refusal is not None
+    assert other.refusal.code == candidate.refusal.code
 
 
 def test_numbers_swapped_between_slices_change_nothing(good: Series) -> None:

@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bridge.config.inputs import InputModel, VolumeModel
     from bridge.config.load import Document, Place
     from bridge.config.results import Concept, ResultsModel
-    from bridge.config.rules import InputModel, RuleModel, RulesFile, check_rules, load_rules
+    from bridge.config.rules import RuleModel, RulesFile, check_rules, load_rules, unused_volumes
     from bridge.config.site import (
         AccountSettings,
         DestinationSettings,
@@ -36,15 +37,18 @@ __all__ = [
     "RulesFile",
     "Site",
     "SourceSettings",
+    "VolumeModel",
     "check_rules",
     "load_rules",
     "load_site",
+    "unused_volumes",
 ]
 
 _WHERE = {
+    "inputs": {"InputModel", "VolumeModel"},
     "load": {"Document", "Place"},
     "results": {"Concept", "ResultsModel"},
-    "rules": {"InputModel", "RuleModel", "RulesFile", "check_rules", "load_rules"},
+    "rules": {"RuleModel", "RulesFile", "check_rules", "load_rules", "unused_volumes"},
 }
 
 

@@ -132,6 +132,7 @@ Seconds = Annotated[float, Field(gt=0, le=30 * 86400)]
 Pauses = Annotated[tuple[Seconds, ...], Strict(False), Field(min_length=1)]
 """Seconds before the second, third ... attempt; the last one repeats."""
 Then = Literal["go-on", "hold", "alert"]
+Purpose = Literal["clinical", "research"]
 UidRoot = Annotated[str, AfterValidator(_uid_root)]
 Url = Annotated[str, AfterValidator(_url)]
 """https, or http on this machine; without credentials."""

@@ -6,61 +6,26 @@ whether a keyword exists, is for `bridge.rules.compile_rules`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, Strict, create_model
+from pydantic import Field, JsonValue, Strict, create_model
 from pydantic.fields import FieldInfo
 
 from bridge.config.conditions import conditions_of
 from bridge.config.defaults import with_defaults
-from bridge.config.fields import Name, Text
+from bridge.config.fields import Name, Purpose, Text
 from bridge.config.fixed_files import with_digests
-from bridge.config.load import Document, Key, did_you_mean, nearest, raise_first, read_document
+from bridge.config.inputs import Conditions, InputModel, VolumeModel, unknown_volumes
+from bridge.config.load import Document, Key, nearest, raise_first, read_document
+from bridge.config.masks import mask_problems
 from bridge.config.results import ResultsModel
 from bridge.config.site import Site
-from bridge.config.validate import Section, bad, validate
-from bridge.config.vocabulary import PREFERENCES, REPAIRS
+from bridge.config.validate import Section, validate
 from bridge.errors import ConfigError
-
-
-def _known(what: str, value: tuple[str, ...], words: Collection[str]) -> None:
-    for name in value:
-        if name not in words:
-            expected = ", ".join(f'"{one}"' for one in words)
-            raise bad(f'the {what} "{name[:40]}"', expected, did_you_mean(name, words))
-        if value.count(name) > 1:
-            raise bad(f'the {what} "{name}" twice', "each once")
-
-
-def _repairs(value: tuple[str, ...]) -> tuple[str, ...]:
-    _known("repair", value, REPAIRS)
-    return value
-
-
-def _preferences(value: tuple[str, ...]) -> tuple[str, ...]:
-    _known("preference", value, PREFERENCES)
-    if {"thinnest", "thickest"} <= set(value):
-        raise bad("thinnest and thickest", "one of the two", "The second of them would never decide")
-    return value
-
-
-Conditions = dict[str, Any]
-"""As written; checked by `config.conditions`, because a union of models gives errors that nobody understands."""
-
-
-class InputModel(Section):
-    """`[rules.NAME.inputs.SOCKET]`: which volume goes into a socket of the algorithm."""
-
-    volume: Conditions = Field(min_length=1, examples=['{ Modality = "CT" }'])
-    """Conditions on the volume, by keyword or fact."""
-    prefer: Annotated[tuple[str, ...], Strict(False), AfterValidator(_preferences)] = ()
-    """For ties, in this order."""
-    repair: Annotated[tuple[str, ...], Strict(False), AfterValidator(_repairs)] = ()
-    """Irregularities that may be mended; what was done stands in the job, the segmentation and the report."""
 
 
 class RuleModel(Section):
@@ -88,6 +53,20 @@ class RuleModel(Section):
     """What is made of the answer."""
     cost_per_job: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """What one job costs, in what the site counts: credits, euros. `bridge replay` adds it up."""
+    other_ai: bool = True
+    """false: images that other software made or changed, AI above all, are never an input; by their headers."""
+    max_study_age_days: Annotated[int, Field(ge=0, le=36500)] | None = None
+    """A study older than that by its Study Date, or without a date that can be read, makes no job."""
+    jobs_per_day: Annotated[int, Field(ge=1)] | None = None
+    """After so many jobs in one day of the calendar, local time, the rule pauses until the next."""
+    jobs_per_month: Annotated[int, Field(ge=1)] | None = None
+    """After so many jobs in one month of the calendar, local time, the rule pauses until the next."""
+    failures_in_a_row: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """When its last jobs failed, so many of them, the rule pauses until `bridge rules resume`."""
+    test_patients: Literal["run", "skip", "only"] = "skip"
+    """Studies of the test patients of site.toml: `run` as any other, `skip`, or `only` them."""
+    purpose: Purpose = "clinical"
+    """What results are for; they go to destinations only that accept it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +76,8 @@ class RulesFile:
     file: Path
     rules: Mapping[str, RuleModel]
     document: Document = field(repr=False)
+    volumes: Mapping[str, VolumeModel] = field(default_factory=dict)
+    """Definitions that inputs name."""
     inherited: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By rule, the keys that it takes from `[defaults]`: `study.age_days`."""
 
@@ -119,13 +100,16 @@ DefaultsModel: type[Section] = create_model(  # type: ignore[call-overload]  # n
 class _RulesFile(Section):
     defaults: DefaultsModel = Field(default_factory=DefaultsModel)  # type: ignore[valid-type]
     """What a rule does not say itself."""
+    volumes: dict[Name, VolumeModel] = Field(default_factory=dict)
+    """Kinds of volumes, for the inputs that name them."""
     rules: dict[Name, RuleModel] = Field(min_length=1)
 
 
 def load_rules(path: Path) -> RulesFile:
     """Read rules.toml.
 
-    Raises ConfigError: CFG-001 to CFG-009, CFG-012, CFG-013, the first problem of the file with the `others` behind it.
+    Raises ConfigError: CFG-001 to CFG-009, CFG-012 to CFG-014, the first problem of the file with the `others` behind
+    it.
     """
     document, data, inherited = with_defaults(read_document(path))
     file, problems = validate(_RulesFile, document, data)
@@ -134,6 +118,8 @@ def load_rules(path: Path) -> RulesFile:
     if file is not None:
         problems += _sockets_twice(document, file.rules)
         problems += _without_volume(document, file.rules)
+        problems += mask_problems(document, file.rules)
+        problems += unknown_volumes(document, _inputs(file.rules), file.volumes)
         for name, rule in file.rules.items():
             values = with_digests(document, name, rule.values)
             if isinstance(values, ConfigError):
@@ -141,7 +127,24 @@ def load_rules(path: Path) -> RulesFile:
             else:
                 rules[name] = rule.model_copy(update={"values": values})
     raise_first(problems)
-    return RulesFile(file=path, rules=rules, document=document, inherited=inherited)
+    volumes = file.volumes if file is not None else {}
+    return RulesFile(file=path, rules=rules, document=document, volumes=volumes, inherited=inherited)
+
+
+def unused_volumes(file: RulesFile) -> Iterator[tuple[str, int]]:
+    """Definitions that no input names, each with its line."""
+    used = {name for given in _inputs(file.rules).values() for name in given.names}
+    for name in file.volumes:
+        if name not in used:
+            yield name, file.document.place_of(("volumes", name)).line
+
+
+def _inputs(rules: Mapping[str, RuleModel]) -> dict[Key, InputModel]:
+    return {
+        ("rules", name, "inputs", socket): one
+        for name, rule in rules.items()
+        for socket, one in rule.inputs.items()
+    }
 
 
 def check_rules(rules: RulesFile, site: Site) -> list[ConfigError]:
@@ -162,7 +165,31 @@ def check_rules(rules: RulesFile, site: Site) -> list[ConfigError]:
         check(("rules", name, "platform"), rule.platform, site.accounts, "accounts")
         for index, destination in enumerate(rule.destinations):
             check(("rules", name, "destinations", index), destination, site.destinations, "destinations")
+        problems += _guards(rules.document, name, rule, site)
     return problems
+
+
+def _guards(document: Document, name: str, rule: RuleModel, site: Site) -> Iterator[ConfigError]:
+    """Where a rule must not deliver, and whom it would wait for in vain: CFG-015, CFG-016."""
+    for index, destination in enumerate(rule.destinations):
+        there = site.destinations.get(destination)
+        if there is not None and rule.purpose not in there.accepts:
+            accepted = " and ".join(there.accepts)
+            yield document.error(
+                "CFG-015",
+                ("rules", name, "destinations", index),
+                f"the rule is {rule.purpose}, and {destination} accepts {accepted} results only",
+                f"a destination that accepts {rule.purpose} results",
+                f"Change `purpose` of the rule, or `accepts` of destinations.{destination} in {site.file.name}",
+            )
+    if rule.test_patients == "only" and not site.test_patients:
+        yield document.error(
+            "CFG-016",
+            ("rules", name, "test_patients"),
+            f"the rule is for test patients only, and {site.file.name} names none",
+            "[test_patients] with a condition that finds them",
+            f"Add it to {site.file}, or remove the key",
+        )
 
 
 def _sockets_twice(document: Document, rules: Mapping[str, RuleModel]) -> Iterator[ConfigError]:
@@ -197,6 +224,8 @@ def _all_conditions(document: Document) -> Iterator[ConfigError]:
     defaults = document.data.get("defaults")
     if isinstance(defaults, dict):
         yield from conditions_of(document, ("defaults", "study"), defaults.get("study"))
+    for name, volume in _tables(document.data.get("volumes")):
+        yield from conditions_of(document, ("volumes", name, "where"), volume.get("where"))
     for name, rule in _tables(document.data.get("rules")):
         yield from conditions_of(document, ("rules", name, "study"), rule.get("study"))
         for socket, given in _tables(rule.get("inputs")):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, Strict
 
+from bridge.config.conditions import conditions_of
 from bridge.config.fields import (
     AETitle,
     Day,
@@ -18,14 +19,15 @@ from bridge.config.fields import (
     Pauses,
     Port,
     ProxyUrl,
+    Purpose,
     Seconds,
     Then,
     UidRoot,
     Url,
 )
+from bridge.config.grid import GridSettings
 from bridge.config.load import Document, did_you_mean, raise_first, read_document
 from bridge.config.validate import Section, validate
-from bridge.config.volumes import VolumeSettings
 from bridge.errors import ConfigError
 
 
@@ -46,6 +48,8 @@ class BridgeSettings(Section):
     """A UID root that is registered for this bridge alone; whatever bears it is a result of ours."""
     same_machine: bool = True
     """Stop sending when the data folder turns up on another machine. Containers without a fixed machine-id: false."""
+    opt_out_file: FilePath | None = Field(default=None, examples=['"opt-out.txt"'])
+    """A list of patients of whom nothing is sent to a platform, a Patient ID on each line; always read anew."""
 
 
 class ReceiveSettings(Section):
@@ -135,6 +139,8 @@ class DestinationSettings(Section):
     """A frame of each segment on every slice, also where nothing is marked: larger, for viewers that want it."""
     series_number_base: int = Field(default=9000, ge=1, le=2**31 - 1000)
     """Series numbers of results begin here; where it is not given, that of the bridge."""
+    accepts: Annotated[tuple[Purpose, ...], Strict(False), Field(min_length=1)] = ("clinical", "research")
+    """Results of rules of these purposes only."""
 
 
 class AccountSettings(Section):
@@ -212,7 +218,12 @@ class Site:
     accounts: Mapping[str, AccountSettings]
     engine: EngineSettings
     retention: RetentionSettings
-    volumes: VolumeSettings = field(default_factory=VolumeSettings)
+    grid: GridSettings = field(default_factory=GridSettings)
+    opt_out_file: Path | None = None
+    test_patients: Mapping[str, Any] = field(default_factory=dict)
+    """As written; `bridge.rules.guards` reads it."""
+    document: Document | None = field(default=None, repr=False, compare=False)
+    """Where the file says what; None for a site that no file has described."""
 
 
 class _SiteFile(Section):
@@ -223,19 +234,22 @@ class _SiteFile(Section):
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
-    volumes: VolumeSettings = Field(default_factory=VolumeSettings)
+    grid: GridSettings = Field(default_factory=GridSettings)
+    test_patients: dict[str, Any] = Field(default_factory=dict)
+    """Conditions on the study, as in a rule: a study that fits all of them is one of a test patient."""
 
 
 def load_site(path: Path) -> Site:
     """Read site.toml.
 
-    Raises ConfigError: CFG-001 to CFG-007, the first problem of the file with the `others` behind it.
+    Raises ConfigError: CFG-001 to CFG-009, the first problem of the file with the `others` behind it.
     """
     document = read_document(path)
     file, problems = validate(_SiteFile, document, _with_inherited(document.data))
     if file is not None:
         problems += _ambiguous_sources(document, file)
         problems += _unknown_to_ask(document, file)
+    problems += conditions_of(document, ("test_patients",), document.data.get("test_patients"))
     raise_first(problems)
     assert file is not None
     return Site(
@@ -253,7 +267,10 @@ def load_site(path: Path) -> Site:
         accounts=file.accounts,
         engine=file.engine,
         retention=file.retention,
-        volumes=file.volumes,
+        grid=file.grid,
+        opt_out_file=file.bridge.opt_out_file,
+        test_patients=file.test_patients,
+        document=document,
     )
 
 

@@ -110,6 +110,7 @@ _TYPES = {
     "path_type": "text in quotes",
     "string_type": "text in quotes",
     "tuple_type": "a list in [ ]",
+    "volume_type": "a table of conditions, the name of a [volumes.NAME], or a list of such names",
     "invalid-json-value": "text, a number, true or false, a list or a table",
 }
 

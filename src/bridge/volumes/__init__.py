@@ -13,50 +13,50 @@ if TYPE_CHECKING:
     from bridge.volumes.content import content_of, frame_digest, frame_digests
     from bridge.volumes.geometry import Tolerance
     from bridge.volumes.pixels import Reader, read_values
-    from bridge.volumes.repair import Repair, Repaired, drop_duplicates, repaired, values_of
+    from bridge.volumes.repair import Repair, asks_for_pixels, mend, mended
     from bridge.volumes.split import candidates_of
     from bridge.volumes.stack import Stack, volume_of
-    from bridge.volumes.volume import Candidate, Geometry, Plane, Volume
+    from bridge.volumes.volume import Candidate, Geometry, Mending, Plane, Volume
 
 __all__ = [
     "Candidate",
     "Geometry",
+    "Mending",
     "Plane",
     "Reader",
     "Repair",
-    "Repaired",
     "Stack",
     "Tolerance",
     "Volume",
+    "asks_for_pixels",
     "candidates_of",
     "content_of",
-    "drop_duplicates",
     "frame_digest",
     "frame_digests",
+    "mend",
+    "mended",
     "read_values",
-    "repaired",
-    "values_of",
     "volume_of",
 ]
 
 _HOME = {
     "Candidate": "volume",
     "Geometry": "volume",
+    "Mending": "volume",
     "Plane": "volume",
     "Volume": "volume",
     "Reader": "pixels",
     "Repair": "repair",
-    "Repaired": "repair",
     "Stack": "stack",
     "Tolerance": "geometry",
     "candidates_of": "split",
     "content_of": "content",
     "frame_digest": "content",
     "frame_digests": "content",
-    "drop_duplicates": "repair",
     "read_values": "pixels",
-    "repaired": "repair",
-    "values_of": "repair",
+    "asks_for_pixels": "repair",
+    "mend": "repair",
+    "mended": "repair",
     "volume_of": "stack",
 }
 

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from bridge.dicom.headers import number, numbers, text, texts
 from bridge.dicom.instance import Instance
 from bridge.errors import Refused
-from bridge.volumes.kinds import MULTI_FRAME_CLASSES
+from bridge.volumes.kinds import MASK_CLASSES, MULTI_FRAME_CLASSES
 
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 
@@ -78,13 +78,17 @@ def is_multi_frame(instance: Instance) -> bool:
     return instance.sop_class_uid in MULTI_FRAME_CLASSES
 
 
+def _has_groups(instance: Instance) -> bool:
+    return instance.sop_class_uid in MULTI_FRAME_CLASSES | MASK_CLASSES
+
+
 def view_of(instance: Instance, frame: int) -> View:
     """One frame, counted from 1 (PS3.3 C.7.6.6).
 
     Raises:
         Refused: GEO-010.
     """
-    if not is_multi_frame(instance):
+    if not _has_groups(instance):
         return View(header=instance.header)
     shared, per_frame = _groups(instance.header)
     if not 1 <= frame <= len(per_frame):
@@ -100,7 +104,7 @@ def views_of(instance: Instance) -> tuple[View, ...]:
     Raises:
         Refused: GEO-010.
     """
-    if not is_multi_frame(instance):
+    if not _has_groups(instance):
         return (View(header=instance.header),)
     shared, per_frame = _groups(instance.header)
     claimed = number(instance.header, "NumberOfFrames")

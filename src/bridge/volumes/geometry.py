@@ -196,13 +196,8 @@ def _upright(
             f"at most {allowed:.4g} mm",
             numbers={"slice": worst + 1, "slices": len(depth), "beside_mm": float(beside[worst])},
         )
-    slant = math.hypot(*line)
-    lean, drift = math.degrees(math.atan(slant)), slant * float(depth[-1] - depth[0])
-    limit = min(
-        math.tan(math.radians(tolerance.lean_degrees)) * float(depth[-1] - depth[0]),
-        tolerance.drift_pixels * pixel_mm,
-    )
-    if drift > max(limit, tolerance.step_mm):
+    if drift := drift_mm(line, float(depth[-1] - depth[0]), pixel_mm, tolerance):
+        lean = math.degrees(math.atan(math.hypot(*line)))
         also = f", and there is a gap of {holes['step_mm']:.4g} mm" if holes else ""
         raise Refused(
             "GEO-023",
@@ -217,6 +212,17 @@ def _upright(
 def lean_of(in_plane: FloatArray, depth: FloatArray) -> FloatArray:
     """How far the first voxel moves along columns and rows per mm of depth: (2,), the median of the steps."""
     return np.asarray(np.median(np.diff(in_plane, axis=0) / np.diff(depth)[:, None], axis=0))
+
+
+def drift_mm(line: FloatArray, length_mm: float, pixel_mm: float, tolerance: Tolerance) -> float:
+    """How far the last slice is shifted against the first by that lean; 0 within the tolerance."""
+    slant = math.hypot(*line)
+    limit = min(
+        math.tan(math.radians(tolerance.lean_degrees)) * length_mm,
+        tolerance.drift_pixels * pixel_mm,
+    )
+    drift = slant * length_mm
+    return drift if drift > max(limit, tolerance.step_mm) else 0.0
 
 
 def _regular(

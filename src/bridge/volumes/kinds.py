@@ -52,6 +52,10 @@ MULTI_FRAME_CLASSES = frozenset(
 )
 """SOP classes that hold slices as frames, with functional groups (PS3.3 C.7.6.16)."""
 
+SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
+MASK_CLASSES = frozenset({SEGMENTATION, LABEL_MAP})
+"""Segmentation and Label Map Segmentation Storage (PS3.4 B.5): labels on slices, no image of a patient."""
+
 CT_CLASSES = frozenset(
     {CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage},
 )
@@ -89,6 +93,27 @@ def check_object(instance: Instance) -> tuple[int, int]:
     _holds_slices(instance)
     check_words(texts(header, "ImageType"), text(header, "VolumetricProperties"))
     _is_grey(header)
+    return int(rows), int(columns)
+
+
+def check_mask(instance: Instance) -> tuple[int, int]:
+    """Rows and columns of a segmentation whose frames say of each pixel which label it has.
+
+    Raises:
+        Refused: GEO-030.
+    """
+    header = instance.header
+    kind = text(header, "SegmentationType") or ""
+    expected = "LABELMAP" if instance.sop_class_uid == LABEL_MAP else "BINARY"
+    rows, columns = number(header, "Rows"), number(header, "Columns")
+    if kind != expected or not rows or not columns or number(header, "SamplesPerPixel") not in (None, 1):
+        known = kind if kind in ("BINARY", "FRACTIONAL", "LABELMAP") else "of unknown type"
+        raise Refused(
+            "GEO-030",
+            f"a mask that is {known}",
+            f"Segmentation Type {expected}: what is marked, without doubt (PS3.3 C.8.20.2)",
+            "Choose a binary segmentation",
+        )
     return int(rows), int(columns)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bridge.dicom.instance import Instance
 from bridge.dicom.layout import layouts_only
-from bridge.errors import Damaged
+from bridge.errors import Damaged, Refused
 from bridge.volumes.volume import Plane, Volume
 
 Array = NDArray[Any]
@@ -72,6 +72,8 @@ def slices_of(volume: Volume, reader: Reader) -> Slices | Array:
     It is known from the headers where what Bits Stored can hold is rescaled to int16 or where a slope is fractional,
     and from a first reading where that costs little. Else all values are read into one array.
     """
+    if volume.slots or (volume.mending and volume.mending.ways):
+        return read_values(volume, reader)
     if not all(_is_whole(plane) for plane in volume.planes):
         return Slices(volume=volume, reader=reader, dtype=np.dtype(np.float32))
     if not isinstance(reader, FrugalReader):
@@ -87,19 +89,23 @@ def slices_of(volume: Volume, reader: Reader) -> Slices | Array:
 
 
 def read_values(volume: Volume, reader: Reader) -> Array:
-    """Rescaled values of all planes.
+    """Rescaled values of all planes, on the grid of the volume.
 
     Returns:
-        (slices, rows, columns). int16 where slope and intercept of every plane are whole numbers and all results
-        fit; else uint16 where they do and none is negative; else float32, computed in float64. Decided by the data
-        and not by Bits Stored. MONOCHROME1 is a matter of display (PS3.3 C.7.6.3.1.2): the numbers stay, and so
-        does pixel padding.
+        (slices, rows, columns) of the geometry. int16 where slope and intercept of every plane are whole numbers and
+        all results fit; else uint16 where they do and none is negative; else float32, computed in float64. Decided
+        by the data and not by Bits Stored. MONOCHROME1 is a matter of display (PS3.3 C.7.6.3.1.2): the numbers stay,
+        and so does pixel padding.
     Raises:
         Damaged: PIX-007, the reader gives another size than the header; and what the reader raises.
 
     PS3.3 C.11.1.1.2. Holds one output array and one slice at a time; a series of whole numbers whose results need
-    float32 is read twice.
+    float32 is read twice, and a mended one is held twice.
     """
+    if volume.slots:
+        return labels_of(volume, reader)
+    if volume.mending:
+        return volume.mending.values(read_values(volume.original, reader))
     if all(_is_whole(plane) for plane in volume.planes):
         whole = _whole_numbers(volume, reader)
         if whole is not None:
@@ -110,11 +116,35 @@ def read_values(volume: Volume, reader: Reader) -> Array:
     return values
 
 
+def labels_of(volume: Volume, reader: Reader) -> Array:
+    """The labels of a mask, (slices, rows, columns), uint8 where they fit and else uint16; 0 where nothing is marked.
+
+    Raises:
+        Refused: GEO-031, a voxel with two labels.
+        Damaged: as `read_values`.
+    """
+    fill = _filling(reader)
+    labels = np.zeros(volume.geometry.shape, np.uint16)
+    for plane, slot in zip(volume.planes, volume.slots, strict=True):
+        stored = _stored(volume, plane, fill).astype(np.uint16) * np.uint16(int(plane.slope))
+        there = labels[slot]
+        if ((there != 0) & (stored != 0) & (there != stored)).any():
+            raise Refused(
+                "GEO-031",
+                "segments that overlap: a voxel has two labels",
+                "one label for each voxel",
+                "Choose a segmentation without overlap",
+            )
+        np.maximum(there, stored, out=there)
+    return labels.astype(np.uint8) if labels.max(initial=0) < 2**8 else labels
+
+
 def for_reading(volume: Volume) -> Volume:
     """The volume with headers that tell how pixels are stored and nothing else: light to hand to a child process."""
     lean = layouts_only(volume.instances)
     planes = tuple(replace(plane, instance=lean[plane.instance]) for plane in volume.planes)
-    return replace(volume, planes=planes)
+    mending = replace(volume.mending, dropped=()) if volume.mending else None
+    return replace(volume, planes=planes, mending=mending)
 
 
 def _whole_numbers(volume: Volume, reader: Reader) -> Array | None:

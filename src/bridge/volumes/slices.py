@@ -5,18 +5,28 @@ Refusals of a single instance, beside those of `kinds` and `frames`, by code:
     GEO-007  numbers that no slope and intercept explain
     GEO-008  position, orientation or pixel spacing missing or unreadable
     GEO-009  orientation not orthonormal
+    GEO-030  a mask of which nobody can tell what is marked
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.dicom.headers import text
 from bridge.dicom.instance import Instance
 from bridge.errors import Refused
 from bridge.volumes.frames import View, is_multi_frame, view_of, views_of
-from bridge.volumes.kinds import CT_CLASSES, PET_CLASSES, check_object, check_presentation, check_words
+from bridge.volumes.kinds import (
+    CT_CLASSES,
+    LABEL_MAP,
+    MASK_CLASSES,
+    PET_CLASSES,
+    check_mask,
+    check_object,
+    check_presentation,
+    check_words,
+)
 from bridge.volumes.volume import Plane, Vector
 
 ORTHONORMAL_TOLERANCE = 1e-3
@@ -87,8 +97,32 @@ def slices_of(instance: Instance) -> tuple[Slice, ...]:
 
 
 def slice_of(instance: Instance, frame: int = 1) -> Slice:
-    """The same of one frame alone."""
-    return _slice(instance, frame, view_of(instance, frame), check_object(instance))
+    """The same of one frame alone; of a mask too."""
+    check = check_mask if instance.sop_class_uid in MASK_CLASSES else check_object
+    return _slice(instance, frame, view_of(instance, frame), check(instance))
+
+
+def slices_of_mask(instance: Instance) -> tuple[Slice, ...]:
+    """What each frame of a mask says of its place. Slope is its Segment Number, so that numbers become labels.
+
+    Raises:
+        Refused: GEO-008 to GEO-010, GEO-030.
+
+    PS3.3 C.8.20.3: Referenced Segment Number; a label map holds the labels themselves.
+    """
+    size = check_mask(instance)
+    views = views_of(instance)
+    found = []
+    for frame, view in enumerate(views, start=1):
+        slope = 1.0
+        if instance.sop_class_uid != LABEL_MAP:
+            slope = view.number("ReferencedSegmentNumber") or 0.0
+            if not (slope.is_integer() and 0 < slope < 2**16):
+                raise Refused(
+                    "GEO-030", f"frame {frame} of a mask without a segment", "a Referenced Segment Number"
+                )
+        found.append(replace(_slice(instance, frame, view, size), slope=slope, modality="SEG"))
+    return tuple(found)
 
 
 def _slice(instance: Instance, frame: int, view: View, size: tuple[int, int]) -> Slice:

@@ -9,7 +9,7 @@ Refusals of a stack, beside those of `geometry`, by code:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from bridge.dicom.instance import Instance
 from bridge.errors import Refused
 from bridge.volumes.geometry import USUAL, Tolerance, directions, regular_grid, slice_positions_mm
 from bridge.volumes.slices import Slice
-from bridge.volumes.volume import Candidate, FloatArray, Plane, Volume
+from bridge.volumes.volume import Candidate, FloatArray, Geometry, Plane, Volume
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +71,25 @@ def volume_of(stack: Stack, tolerance: Tolerance = USUAL) -> Volume:
     Raises:
         Refused: GEO-020 to GEO-027.
     """
-    group, first = stack.slices, stack.slices[0]
     order, geometry = regular_grid(
         stack.positions_lps,
-        np.array([one.orientation for one in group]),
-        first.pixel_spacing_mm,
+        np.array([one.orientation for one in stack.slices]),
+        stack.slices[0].pixel_spacing_mm,
         stack.size,
         tolerance,
     )
-    meanings = {(one.modality, one.units) for one in group}
+    volume = volume_on(stack, geometry)
+    return replace(volume, planes=tuple(volume.planes[index] for index in order))
+
+
+def volume_on(stack: Stack, geometry: Geometry) -> Volume:
+    """The slices of a stack, in their order, with a geometry that someone else vouches for.
+
+    Raises:
+        Refused: GEO-026, GEO-027.
+    """
+    first = stack.slices[0]
+    meanings = {(one.modality, one.units) for one in stack.slices}
     if len(meanings) > 1:
         raise Refused(
             "GEO-026",
@@ -103,7 +113,7 @@ def volume_of(stack: Stack, tolerance: Tolerance = USUAL) -> Volume:
         modality=first.modality,
         units=first.units,
         geometry=geometry,
-        planes=tuple(group[index].plane for index in order),
+        planes=stack.planes,
         key=stack.key,
     )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bridge.dicom.instance import Instance
 from bridge.errors import Refused
+from bridge.volumes.ways import Shift, Way
 
 if TYPE_CHECKING:
     from bridge.volumes.stack import Stack
@@ -75,6 +76,48 @@ class Plane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mending:
+    """What declared repairs did to slices that are no volume as they lie."""
+
+    repairs: tuple[str, ...]
+    """Names of those that were needed, in the order of `repair.Repair`; part of a job's identity."""
+    notes: tuple[str, ...]
+    """The same with numbers, for the job, the segmentation and the report; no value of the patient."""
+    lean_degrees: float = 0.0
+    """Of the stack as it came."""
+    ways: tuple[Way, ...] = ()
+    """From the slices to the grid; () where they lie on it without those that were dropped."""
+    dropped: tuple[Instance, ...] = ()
+    """Instances that repeat others of the volume."""
+
+    def values(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The numbers of the slices, (slices, rows, columns), on the grid."""
+        for way in self.ways:
+            values = way.values(values)
+        return values
+
+    def back(self, array: NDArray[Any]) -> NDArray[Any]:
+        """An array on the grid to the original slices, voxel for voxel: (slices of the volume, rows, columns)."""
+        for way in reversed(self.ways):
+            array = way.back(array)
+        return array
+
+    def forth(self, mask: NDArray[Any]) -> NDArray[Any]:
+        """A mask on the original slices to the grid, so that `back` returns it voxel by voxel."""
+        for way in self.ways:
+            mask = way.forth(mask)
+        return mask
+
+    def places(self, slices: int) -> tuple[int, ...]:
+        """The number in the grid of each of so many original slices."""
+        numbers = np.arange(slices)
+        for way in self.ways:
+            if not isinstance(way, Shift):
+                numbers = np.asarray(way.kept)[numbers]
+        return tuple(int(one) for one in numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
     """Planes in the order of the geometry's slice axis, all of one series and one frame of reference."""
 
@@ -89,11 +132,39 @@ class Volume:
     planes: tuple[Plane, ...]
     key: tuple[tuple[str, str], ...] = ()
     """(keyword, value) by which it was told from other volumes on the same positions of its series; () when alone."""
+    mending: Mending | None = None
+    """How the planes came onto the geometry, where they do not lie on it by themselves (`repair`)."""
+
+    slots: tuple[int, ...] = ()
+    """Of a mask: the slice of each plane. Its planes are marked frames, whose slope is their label; a slice may have
+    several or none. () of an image."""
 
     @property
     def instances(self) -> tuple[Instance, ...]:
         """The instances behind the planes, each once, in the order of the planes."""
         return tuple(dict.fromkeys(plane.instance for plane in self.planes))
+
+    @property
+    def chosen(self) -> tuple[Instance, ...]:
+        """`instances`, and those that were dropped: all from which this volume is made again."""
+        return self.instances + (self.mending.dropped if self.mending else ())
+
+    @property
+    def original(self) -> Volume:
+        """The slices as they came; where they were mended, the step of the geometry is that of the mended grid."""
+        if self.mending is None or not self.mending.ways:
+            return replace(self, mending=None)
+        sizes = [way.inner for way in self.mending.ways if isinstance(way, Shift)]
+        rows, columns = sizes[0] if sizes else self.geometry.shape[1:]
+        return replace(
+            self,
+            mending=None,
+            geometry=replace(
+                self.geometry,
+                shape=(len(self.planes), rows, columns),
+                origin_lps=self.planes[0].position_lps,
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,5 +175,6 @@ class Candidate:
     instances: tuple[Instance, ...]
     volume: Volume | None = None
     refusal: Refused | None = None
+    """Why the images are no volume as they lie. With a volume too, it was mended."""
     stack: Stack | None = None
     """The slices of one orientation that are no volume as they lie: what `repair` begins with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,22 @@ def test_a_tilted_stack_comes_back_to_its_images_by_positions(make: Make) -> Non
     }
     assert set(refers.values()) == {"YES"} and len(refers) == 10
     assert seg.ContentDescription == "2 segments, not verified; sheared"
-    assert "sheared upright by 18.50 degrees" in report.to_json()
+    # Each number says what the algorithm was given (TID 4019, Algorithm Parameters).
+    given = [
+        [
+            item.TextValue
+            for item in number.ContentSequence
+            if item.ConceptNameCodeSequence[0].CodeValue == "111002"
+        ]
+        for number in numbers(report)
+    ]
+    assert given == [["images sheared upright by 18.50 degrees"]] * 10
+    (ours,) = (
+        one.ContributionDescription
+        for one in report.ContributingEquipmentSequence
+        if "images sheared" in one.get("ContributionDescription", "")
+    )
+    assert ours.endswith("not verified; images sheared upright by 18.50 degrees")
 
 
 def test_job_says_what_was_done(make: Make) -> None:
@@ -280,7 +296,55 @@ def test_pictures_and_heat_maps_lie_on_the_mended_grid_and_name_only_images(make
     assert set(named) <= held and len(named) == len(set(named))
 
 
-@pytest.mark.parametrize(("site", "outcome"), [("", "refused"), ("[volumes]\nstep_percent = 5\n", "match")])
+def test_a_child_that_converts_is_told_no_header(make: Make, shared_data: Path) -> None:
+    bench = make(REPEATED, "drop-duplicates")
+    told: list[bytes] = []
+    run = bench.parts.children.run
+
+    def spy(function: Any, *arguments: Any) -> Any:
+        told.append(pickle.dumps(arguments))
+        return run(function, *arguments)
+
+    bench.parts.children.run = spy  # type: ignore[method-assign]
+    bench.convert()
+    (sent,) = told
+    name = str(dcmread(next((shared_data / REPEATED).iterdir()), stop_before_pixels=True).PatientName)
+    assert name and name.encode() not in sent
+    assert b"PatientID" not in sent and len(sent) < 20_000
+
+
+@pytest.mark.parametrize("where", [TILTED, GAP])
+def test_numbers_of_a_heat_map_lie_on_the_images_or_on_the_corrected_grid(make: Make, where: str) -> None:
+    bench = make(
+        where,
+        "shear",
+        "resample-gaps",
+        results='heat_map = "parametric-map"',
+        site=CORRECTED,
+        destinations=("pacs", "research"),
+    )
+    image = bench.convert()
+    heat = np.arange(image.array.size, dtype=np.float32).reshape(image.array.shape) % 1013
+    bench.answer(heat, heat_map=True)
+    usual, corrected = bench.encode()
+    for data_set, offset in ((usual, 0.5), (corrected, 1e-3)):
+        pixels = np.frombuffer(data_set.FloatPixelData, np.float32).reshape(
+            -1, data_set.Rows, data_set.Columns
+        )
+        for frame, groups in zip(pixels, data_set.PerFrameFunctionalGroupsSequence, strict=True):
+            position = np.array([float(x) for x in groups.PlanePositionSequence[0].ImagePositionPatient])
+            k, j, i = index_of(image, position[None])[0]
+            assert max(abs(k - round(k)), abs(j - np.floor(j + 0.5)), abs(i - np.floor(i + 0.5))) <= offset
+            row, column = int(np.floor(j + 0.5)), int(np.floor(i + 0.5))
+            np.testing.assert_array_equal(
+                frame, heat[round(k), row : row + data_set.Rows, column : column + data_set.Columns]
+            )
+    assert len(usual.PerFrameFunctionalGroupsSequence) == len(bench.volumes()["ct-image"].planes)
+    assert len(corrected.PerFrameFunctionalGroupsSequence) == len(heat)
+    assert not any(groups.DerivationImageSequence for groups in corrected.PerFrameFunctionalGroupsSequence)
+
+
+@pytest.mark.parametrize(("site", "outcome"), [("", "refused"), ("[grid]\nstep_percent = 5\n", "match")])
 def test_settings_of_the_site_say_what_is_regular(tmp_path: Path, site: str, outcome: str) -> None:
     bench = Prepared(tmp_path, INPUT.format(repairs=""), site=site)
     for number in range(6):

@@ -19,9 +19,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from bridge.cli.report import write
+from bridge.config.grid import GridSettings
 from bridge.config.rules import RuleModel
 from bridge.config.site import RetentionSettings, Site
-from bridge.config.volumes import VolumeSettings
 from bridge.dicom.headers import read_header
 from bridge.dicom.pixels import FileReader
 from bridge.errors import Damaged
@@ -261,7 +261,7 @@ def test_report_of_a_job_without_pixels_says_so_and_tells_the_rest(bench: Bench)
         explanation=TypeAdapter(Explanation).dump_json(explanation).decode(),
     )
     bench.shelf(JOB).path("parcel.json").unlink()
-    site = cast(Site, SimpleNamespace(data=bench.folder, volumes=VolumeSettings()))
+    site = cast(Site, SimpleNamespace(data=bench.folder, grid=GridSettings()))
     page = bench.folder / "report.html"
     write(site, bench.index, bench.jobs.get(JOB), page)
     assert "<figure" in page.read_text()

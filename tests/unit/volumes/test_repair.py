@@ -8,22 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.property import strategies
+from tests.unit.volumes.mended import Repaired, digests_of, repaired, values_of
 from tests.unit.volumes.real import instances_of
 
-from bridge.dicom.pixels import FileReader
+from bridge.config.vocabulary import REPAIRS
 from bridge.errors import Refused
-from bridge.volumes import (
-    Candidate,
-    Repair,
-    Repaired,
-    Stack,
-    candidates_of,
-    drop_duplicates,
-    frame_digests,
-    repaired,
-    values_of,
-    volume_of,
-)
+from bridge.volumes import Candidate, Repair, Stack, candidates_of, mend, mended, volume_of
+from bridge.volumes.repair import MENDS
 
 Array = NDArray[Any]
 ODD = "ct-small-irregular"
@@ -41,9 +32,13 @@ def refused(instances: Any, code: str) -> Stack:
 
 
 def real(folder: Path, *repairs: Repair) -> tuple[Stack, Array, Repaired]:
-    (candidate,) = candidates_of(instances_of(folder))
+    instances = instances_of(folder)
+    for one in instances:
+        if "FrameOfReferenceUID" not in one.header:
+            one.header.FrameOfReferenceUID = "2.25.4"
+    (candidate,) = candidates_of(instances)
     assert candidate.stack is not None
-    values = values_of(candidate.stack, FileReader())
+    values = values_of(candidate.stack)
     return candidate.stack, values, repaired(candidate.stack, values, repairs)
 
 
@@ -179,6 +174,43 @@ def test_only_the_declared_repair_mends(
     np.testing.assert_array_equal(mended.back(mended.forth(mask)), mask)
 
 
+def test_words_of_rules_are_the_repairs_that_there_are() -> None:
+    assert list(REPAIRS) == list(Repair)
+    assert set(MENDS.values()) == set(Repair)
+
+
+def test_a_repair_finds_no_frame_of_reference(shared_data: Path) -> None:
+    (candidate,) = candidates_of(instances_of(shared_data / ODD / "tilt-untagged"))
+    left = mended(candidate, list(Repair))
+    assert left.volume is None and left.refusal is not None
+    assert left.refusal.code == "GEO-027"
+    # What the headers say of the stack is still there to be asked for.
+    assert left.refusal.numbers["lean_degrees"] == pytest.approx(14.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("slots", "lean"),
+    [([0, 1, 2], (0.0, 0.33)), ([0, 1, 2, 4], (0.0, 0.0)), ([0, 1, 2, 4], (0.2, 0.1))],
+)
+def test_only_a_refusal_that_a_repair_is_for_is_mended(slots: list[int], lean: tuple[float, float]) -> None:
+    stack, _ = made(slots, lean)
+    for code in ("GEO-020", "GEO-022", "GEO-025", "GEO-028"):
+        refused = Candidate(
+            series_instance_uid="2.25.1",
+            instances=stack.instances,
+            refusal=Refused(code, "found", "expected"),
+            stack=stack,
+        )
+        assert mended(refused, list(Repair)) is refused
+
+
+def test_two_slices_are_no_proof_of_a_tilt() -> None:
+    stack, _ = made([0, 1], (0.0, 0.33))
+    with pytest.raises(Refused) as refusal:
+        mend(stack, [Repair.SHEAR])
+    assert (refusal.value.code, refusal.value.numbers["slices"]) == ("GEO-029", 2)
+
+
 def test_a_filled_gap_keeps_the_slices_that_are_there() -> None:
     stack, values = made([0, 1, 2, 3, 4, 6, 7, 8, 9], (0, 0))
     mended = repaired(stack, values, [Repair.RESAMPLE_GAPS])
@@ -223,7 +255,7 @@ def test_a_regular_stack_is_left_alone() -> None:
     stack, values = made(list(range(4)), (0, 0))
     same = repaired(stack, values, list(Repair))
     assert same.values is values
-    assert same.notes == same.ways == ()
+    assert mend(stack, list(Repair)).mending is None
     assert same.geometry == volume_of(stack).geometry
 
 
@@ -234,23 +266,26 @@ def test_only_equal_pixels_at_an_equal_position_are_a_duplicate(
     shared_data: Path, folder: str, code: str
 ) -> None:
     stack = refused(instances_of(shared_data / ODD / folder), "GEO-021")
-    digests = list(frame_digests(stack, FileReader()).values())
+    digests = digests_of(stack)
     if code:
         with pytest.raises(Refused) as refusal:
-            drop_duplicates(stack, digests)
+            mend(stack, [Repair.DROP_DUPLICATES], digests)
         assert (refusal.value.code, refusal.value.numbers["images"]) == (code, 4)
         return
-    rest, notes = drop_duplicates(stack, digests)
-    assert notes == ("1 of 4 images dropped: equal pixels at an equal position",)
+    volume = mend(stack, [Repair.DROP_DUPLICATES], digests)
+    assert volume.mending is not None
+    assert volume.mending.repairs == ("drop-duplicates",)
+    assert volume.mending.notes == ("1 of 4 images dropped: equal pixels at an equal position",)
+    assert len(volume.instances) == 3 and set(volume.chosen) == set(stack.instances)
     (twin,) = candidates_of(instances_of(shared_data / "multiframe/ct-legacy-pair-24x38x3/image"))
     assert twin.volume is not None
-    assert volume_of(rest).geometry == twin.volume.geometry
+    assert volume.geometry == twin.volume.geometry
 
 
 def test_four_times_one_slice_are_no_duplicates(shared_data: Path) -> None:
     stack = refused(instances_of(shared_data / ODD / "same-position-4-acquisitions"), "GEO-021")
     with pytest.raises(Refused, match="4 images at 1 position"):
-        drop_duplicates(stack, list(frame_digests(stack, FileReader()).values()))
+        mend(stack, [Repair.DROP_DUPLICATES], digests_of(stack))
 
 
 def test_a_candidate_keeps_its_stack_only_where_it_is_no_volume(shared_data: Path) -> None:

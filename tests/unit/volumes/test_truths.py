@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from volume_truths import TRUTHS, Truth
-from volumes import mended, row_of
+from volumes import repairs, row_of
 
 SHORT = [truth for truth in TRUTHS if truth.where != "ct-chest-philips"]
 
@@ -19,7 +19,7 @@ def test_every_truth_of_the_series_holds(shared_data: Path, truth: Truth) -> Non
 
 
 def test_every_declared_repair_gives_the_true_distance_and_returns_masks(shared_data: Path) -> None:
-    told = list(mended(shared_data, peers=False))
+    told = list(repairs(shared_data, peers=False))
     assert len(told) == 5
     assert [line for line, ok in told if not ok] == []
 

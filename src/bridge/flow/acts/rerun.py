@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 
+from bridge.config.inputs import InputModel
 from bridge.config.rules import RuleModel
 from bridge.errors import BridgeError, Refused
 from bridge.flow.parts import Parts
-from bridge.flow.stages.inputs import repairs_of, tolerance_of, volumes_of
+from bridge.flow.stages.inputs import candidates_for, repairs_of, tolerance_of, volumes_of
 from bridge.flow.study.contents import content, mend
 from bridge.rules import job_id as identity
 from bridge.store.jobs import Job, JobState, NewJob
-from bridge.volumes import Volume, candidates_of
+from bridge.volumes import Volume
 
 
 def rerun(parts: Parts, job_id: str) -> str:
@@ -24,7 +25,7 @@ def rerun(parts: Parts, job_id: str) -> str:
     rule = RuleModel.model_validate_json(job.frozen)
     contents = contents_of(parts, job)
     volumes = {
-        name: _newest(parts, job, rule.inputs[name].repair, contents[name], old)
+        name: _newest(parts, job, rule.inputs[name], contents[name], old)
         for name, old in _chosen(parts, job).items()
     }
     _all_there(volumes)
@@ -79,15 +80,15 @@ def _chosen(parts: Parts, job: Job) -> dict[str, Volume]:
     return volumes_of(parts.instances, job, tolerance_of(parts.site))
 
 
-def _newest(parts: Parts, job: Job, repairs: tuple[str, ...], wanted: str, chosen: Volume) -> Volume:
+def _newest(parts: Parts, job: Job, wanted: InputModel, shown: str, chosen: Volume) -> Volume:
     """The same volume of the newest versions of its objects, if they still show the same; else as it was."""
     uids = {one.sop_instance_uid for one in chosen.chosen}
     newest = [one for one in parts.instances.of_study(job.study_instance_uid) if one.sop_instance_uid in uids]
     if {one.number for one in newest} == {one.number for one in chosen.chosen}:
         return chosen
-    for candidate in candidates_of(newest, tolerance_of(parts.site)):
-        volume = mend(parts, candidate, repairs).volume
-        if volume and len(volume.chosen) == len(uids) and _shows(parts, volume) == wanted:
+    for candidate in candidates_for(wanted, newest, tolerance_of(parts.site)):
+        volume = mend(parts, candidate, wanted.repair).volume
+        if volume and len(volume.chosen) == len(uids) and _shows(parts, volume) == shown:
             return volume
     return chosen
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from bridge.config.rules import InputModel, RuleModel
+from bridge.config.inputs import InputModel
+from bridge.config.rules import RuleModel
 from bridge.config.site import Site
 from bridge.dicom.instance import Instance
 from bridge.errors import Damaged
@@ -75,7 +76,7 @@ def image_of(volumes: Mapping[str, Volume]) -> Volume:
 
 def tolerance_of(site: Site) -> Tolerance:
     """What a site takes for a regular grid."""
-    asked = site.volumes
+    asked = site.grid
     return Tolerance(
         step_mm=asked.step_mm,
         step=asked.step_percent / 100,

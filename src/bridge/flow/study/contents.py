@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 
+from bridge.config.masks import STUDY
 from bridge.errors import Damaged, Refused
 from bridge.flow.parts import Parts
 from bridge.flow.stages import heavy
 from bridge.flow.stages.inputs import tolerance_of
+from bridge.rules import Rule
 from bridge.store.instances import Instances
+from bridge.store.jobs import Jobs
 from bridge.volumes import Candidate, Stack, Tolerance, Volume, asks_for_pixels, content_of, mended
 
 
@@ -34,6 +38,18 @@ def mend(parts: Parts, candidate: Candidate, repairs: tuple[str, ...]) -> Candid
         with suppress(Refused, Damaged):
             digests = _digests(parts, candidate.stack)
     return mended(candidate, repairs, digests, tolerance_of(parts.site))
+
+
+def made_by(jobs: Jobs, study_instance_uid: str, rules: Iterable[Rule]) -> dict[str, str]:
+    """The rule of each result that was issued for a study, by SOP Instance UID; of rules whose masks others take."""
+    wanted = {one.mask for rule in rules for one in rule.inputs} - {"", STUDY}
+    makers = jobs.of_study(study_instance_uid) if wanted else []
+    return {
+        result.sop_instance_uid: job.rule
+        for job in makers
+        if job.rule in wanted
+        for result in jobs.results(job.id)
+    }
 
 
 def mend_here(

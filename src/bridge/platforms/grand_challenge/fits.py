@@ -53,6 +53,8 @@ def check_volume(socket: InputSpec, volume: RequestedVolume) -> None:
         raise Refused("GC-212", f"the socket {socket.name} takes labels and the rule gives a picture")
     taken = {label.value for label in socket.labels}
     strange = sorted(set(volume.labels) - taken - {0}) if taken else [n for n in volume.labels if n > 255]
+    if len(taken) == 1:
+        strange = []  # whatever is marked becomes the one label there is
     if volume.is_labels and strange:
         raise Refused(
             "GC-215",

@@ -1,4 +1,4 @@
-"""`[volumes]`: how far positions may be from a regular grid and still be one."""
+"""`[grid]`: how far positions may be from a regular grid and still be one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pydantic import Field
 from bridge.config.validate import Section
 
 
-class VolumeSettings(Section):
-    """`[volumes]`: tolerances; what lies beyond is refused, or mended where a rule says so (docs/volumes.md)."""
+class GridSettings(Section):
+    """`[grid]`: tolerances; what lies beyond is refused, or mended where a rule says so (docs/volumes.md)."""
 
     step_mm: float = Field(default=0.01, gt=0, le=0.1)
     """Positions so close are one, and a step may differ so much from the others."""
