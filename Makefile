@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STUDY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev peers demo test lint interop receive volumes bench-segment bench-convert large oracles lint-docker contract faults startup docs pictures clean
+.PHONY: help setup dev peers demo test lint interop receive volumes bench-segment bench-convert bench-replay large oracles lint-docker contract faults startup docs pictures clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ bench-segment: dev ## SEG of 300 x 5 and 300 x 100 segments beside plain highdic
 
 bench-convert: dev ## conversion beside dcm2niix and SimpleITK
 	@$(BIN)/python bench/convert.py
+
+bench-replay: dev ## 10,000 recorded studies through other rules: time, memory, index
+	@$(BIN)/python bench/replay.py
 
 large: dev ## a 1.5 GB input with flat memory
 	@$(BIN)/python bench/large_input.py

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 from pydicom.datadict import dictionary_description, dictionary_VR
 from settings import helps
 
-from bridge.config import results, rules, site, volumes
+from bridge.config import grid, inputs, results, rules, site
 from bridge.config.facts import FACTS, HARMLESS, Scope
 from bridge.config.vocabulary import COMBINATIONS, OPERATORS, PREFERENCES, REPAIRS, UNITS, Kind, Operand
 from bridge.rules.words import DATES, NUMBERS
@@ -99,34 +100,74 @@ def rules_schema() -> Schema:
     definitions = schema["definitions"]
     # What a rule must have may stand under [defaults].
     definitions["RuleModel"].pop("required")
-    for model, conditions in (("RuleModel", "study"), ("DefaultsModel", "study"), ("InputModel", "volume")):
-        place = definitions[model]["properties"][conditions]
-        definitions[model]["properties"][conditions] = _said(
-            _ref(f"{conditions}_conditions"), place["description"]
-        )
-    for field, words in (("prefer", PREFERENCES), ("repair", REPAIRS)):
-        place = definitions["InputModel"]["properties"][field]
-        place["items"] = {
-            "enum": list(words),
-            "x-taplo": {"docs": {"enumValues": [one.help for one in words.values()]}},
+    for model, key, scope in (
+        ("RuleModel", "study", "study"),
+        ("DefaultsModel", "study", "study"),
+        ("InputModel", "volume", "volume"),
+        ("VolumeModel", "where", "volume"),
+    ):
+        place = definitions[model]["properties"][key]
+        conditions = _ref(f"{scope}_conditions")
+        if model == "InputModel":
+            name: Schema = {"type": "string", "minLength": 1}
+            names: Schema = {"type": "array", "items": name, "minItems": 1, "uniqueItems": True}
+            conditions = {"anyOf": [conditions, name, names]}
+        definitions[model]["properties"][key] = _said(conditions, place["description"])
+    for model in ("InputModel", "VolumeModel"):
+        properties = definitions[model]["properties"]
+        properties["prefer"] |= {
+            "items": {"anyOf": [_words(PREFERENCES), _ref("ranking")]},
+            "uniqueItems": True,
         }
-        place["uniqueItems"] = True
-    definitions["study_conditions"] = _table("study", Scope.STUDY)
+        properties["repair"] |= {"items": _words(REPAIRS), "uniqueItems": True}
+    value: Schema = {"type": ["string", "number"]}
+    definitions["ranking"] = {
+        "type": "object",
+        "patternProperties": {
+            PATH: (values := {"type": "array", "items": value, "minItems": 1, "uniqueItems": True})
+        },
+        "properties": {
+            name: _said(values, fact.help) for (scope, name), fact in FACTS.items() if scope is Scope.VOLUME
+        },
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    definitions |= _conditions()
     definitions["volume_conditions"] = {**_table("volume", Scope.VOLUME), "minProperties": 1}
-    definitions["item_conditions"] = {**_table("item", None), "minProperties": 1}
+    return schema
+
+
+def _conditions() -> Schema:
+    """Definitions of conditions on a study, and of all that they are made of."""
+    definitions = {
+        "study_conditions": _table("study", Scope.STUDY),
+        "item_conditions": {**_table("item", None), "minProperties": 1},
+    }
     for kind in Kind:
         definitions[kind.value] = _condition(kind, "")
     for unit in UNITS:
         definitions[f"number_of_{unit}"] = _condition(Kind.NUMBER, unit)
     definitions["anything"] = {"anyOf": [_ref(kind.value) for kind in Kind]}
-    return schema
+    return definitions
+
+
+def _words(words: Mapping[str, Any]) -> Schema:
+    return {
+        "enum": list(words),
+        "x-taplo": {"docs": {"enumValues": [one.help for one in words.values()]}},
+    }
 
 
 def site_schema() -> Schema:
-    return _of(
+    schema = _of(
         site._SiteFile,
         "site.toml of a DICOM cloud bridge: what it is, who sends, where results go, who computes.",
     )
+    schema["definitions"] |= _conditions()
+    told = schema["properties"]["test_patients"]["description"]
+    schema["properties"]["test_patients"] = _said(_ref("study_conditions"), told)
+    return schema
 
 
 def _of(model: type[BaseModel], about: str) -> Schema:
@@ -148,7 +189,7 @@ def _of(model: type[BaseModel], about: str) -> Schema:
 def _model(name: str) -> type[BaseModel]:
     if name == "DefaultsModel":
         return rules.RuleModel
-    return next(getattr(one, name) for one in (rules, results, site, volumes) if hasattr(one, name))
+    return next(getattr(one, name) for one in (rules, inputs, results, site, grid) if hasattr(one, name))
 
 
 def _describe(schema: Schema, model: type[BaseModel]) -> None:

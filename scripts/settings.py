@@ -1,4 +1,4 @@
-"""Write the reference of all settings, operators and facts into docs/configuration.md, from the models themselves."""
+"""Write the references of two pages: docs/configuration.md from the models, docs/rules.md from the vocabulary."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from bridge.config import results, rules, site, volumes
+from bridge.config import grid, inputs, results, rules, site
 from bridge.config.facts import FACTS, Scope
 from bridge.config.vocabulary import COMBINATIONS, OPERATORS, PREFERENCES, REPAIRS
 
-DOCS = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- reference: written by scripts/settings.py -->", "<!-- end of reference -->"
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -27,9 +27,10 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("site.toml: [accounts.NAME]", site.AccountSettings),
     ("site.toml: [engine]", site.EngineSettings),
     ("site.toml: [retention]", site.RetentionSettings),
-    ("site.toml: [volumes]", volumes.VolumeSettings),
+    ("site.toml: [grid]", grid.GridSettings),
     ("rules.toml: [rules.NAME]", rules.RuleModel),
-    ("rules.toml: [rules.NAME.inputs.SOCKET]", rules.InputModel),
+    ("rules.toml: [rules.NAME.inputs.SOCKET]", inputs.InputModel),
+    ("rules.toml: [volumes.NAME]", inputs.VolumeModel),
     ("rules.toml: [rules.NAME.results]", results.ResultsModel),
     ("rules.toml: [rules.NAME.results.concepts.SOCKET]", results.Concept),
     ("rules.toml: [rules.NAME.results.concepts.SOCKET.values.VALUE]", results.Code),
@@ -40,7 +41,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
 )
 
 
-def reference() -> str:
+def settings() -> str:
     parts = []
     for title, model in SECTIONS:
         parts.append(f"### {title}\n\n| key | default | what |\n|---|---|---|")
@@ -48,6 +49,11 @@ def reference() -> str:
         for name, field in model.model_fields.items():
             parts.append(f"| `{name}` | {_default(field)} | {told.get(name, '')} |")
         parts.append("")
+    return "\n".join(parts)
+
+
+def words() -> str:
+    parts = []
     for title, table in (
         ("Operators of a condition", OPERATORS.values()),
         ("Conditions put together", COMBINATIONS.values()),
@@ -60,6 +66,8 @@ def reference() -> str:
         for row in table:
             example = f", as `{row.example}`" if hasattr(row, "example") else ""
             parts.append(f"| `{row.name}`{example} | {row.help} |")
+        if title == "Preferences":
+            parts.append('| `{ KEYWORD = ["first", "second"] }` | The value that stands first in the list. |')
         parts.append("")
     return "\n".join(parts)
 
@@ -90,14 +98,18 @@ def helps(model: type[BaseModel]) -> dict[str, str]:
     return found
 
 
-def rewritten(page: str) -> str:
-    head, _, rest = page.partition(BEGIN)
+PAGES = {DOCS / "configuration.md": settings, DOCS / "rules.md": words}
+
+
+def rewritten(page: Path, reference: str) -> str:
+    head, _, rest = page.read_text().partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{reference()}\n{END}{tail}"
+    return f"{head}{BEGIN}\n\n{reference}\n{END}{tail}"
 
 
 if __name__ == "__main__":
-    page = DOCS.read_text()
+    pages = {page: rewritten(page, told()) for page, told in PAGES.items()}
     if "--check" in sys.argv:
-        sys.exit(page != rewritten(page))
-    DOCS.write_text(rewritten(page))
+        sys.exit(any(page.read_text() != text for page, text in pages.items()))
+    for page, text in pages.items():
+        page.write_text(text)

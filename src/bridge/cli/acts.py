@@ -22,7 +22,7 @@ from bridge.store.overview import Overview
 from bridge.store.tables import Index
 
 REFUSED_CODE, RECORDED_CODE = 1, 3
-LIFT, RELOAD = "fence-lift", "rules-reload"
+LIFT, RELOAD, RESUME = "fence-lift", "rules-reload", "rules-resume"
 
 
 def act_on_job(config: Path, act: str, beginning: str, reason: str, stage: str = "") -> None:
@@ -60,6 +60,11 @@ def reload_rules(config: Path, reason: str) -> None:
     site = load_site(config)
     rules_of(load_rules(site.rules_file), site)
     _ask(site, open_index(site), RELOAD, "rules", reason)
+
+
+def resume_rule(config: Path, rule: str, reason: str) -> None:
+    site = load_site(config)
+    _ask(site, open_index(site), RESUME, rule, reason)
 
 
 def _ask(site: Site, index: Index, act: str, target: str, reason: str) -> None:

@@ -192,6 +192,18 @@ def rules_reload(config: Path = CONFIG, reason: str = REASON) -> None:
     reload_rules(config, reason)
 
 
+@rules.command("resume")
+def rules_resume(
+    rule: str = typer.Argument(help="The name of a rule that pauses, as `bridge status` shows it."),
+    reason: str = REASON,
+    config: Path = CONFIG,
+) -> None:
+    """Let a rule go on that paused itself. Its count begins again; what waited for it is decided now."""
+    from bridge.cli.acts import resume_rule
+
+    resume_rule(config, rule, reason)
+
+
 @jobs.command("list")
 def jobs_list(
     config: Path = CONFIG,

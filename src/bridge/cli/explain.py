@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,19 +21,23 @@ from bridge.dicom.instance import Instance
 from bridge.errors import ConfigError, Refused
 from bridge.flow.keeping.fence import installation_key
 from bridge.flow.stages.inputs import tolerance_of
-from bridge.flow.study.contents import mend_here
+from bridge.flow.study.contents import made_by, mend_here
 from bridge.flow.study.doubts import doubts
+from bridge.flow.study.guard import guards_of
 from bridge.flow.study.versions import OTHER_IDENTITY
 from bridge.rules import Rule, choose, compile_rules
 from bridge.rules.explanation import HIDDEN, CandidateVerdict, Check, Explanation, Outcome
 from bridge.rules.facts import Study
+from bridge.store.budgets import Budgets
 from bridge.store.instances import Instances
+from bridge.store.jobs import Jobs
 from bridge.store.overview import Overview
 from bridge.store.own import looks_own
 from bridge.store.studies import Studies
 from bridge.store.studies import Study as StudyRow
 from bridge.store.tables import Index
 from bridge.volumes import candidates_of
+from bridge.volumes.masks import masks_of
 
 STYLE = {Outcome.MATCH: "green", Outcome.HELD: "yellow", Outcome.REFUSED: "yellow", Outcome.NO_MATCH: "dim"}
 
@@ -46,6 +50,8 @@ class Seen:
     doubts: tuple[str, ...]
     held: Instances | None = None
     """The store that it stands in; None for a folder."""
+    pauses: Mapping[str, str] = field(default_factory=dict)
+    """Rules of the service that pause themselves now, and why."""
     left_out: int = 0
     """Files of a folder that could not be read as DICOM."""
 
@@ -59,12 +65,16 @@ def explain(
     site = load_site(config)
     file = load_rules(rules or site.rules_file)
     compiled = _wanted(file, rule)
-    out = console()
-    for seen in _studies(site, what):
+    guards, out = guards_of(site), console()
+    for seen in _studies(site, what, compiled):
         tolerance = tolerance_of(site)
         candidates = candidates_of(seen.study.instances, tolerance)
         mend = partial(mend_here, seen.held, tolerance)
-        told = [(one, choose(one, seen.study, candidates, mend).explanation) for one in compiled]
+        masks = masks_of(seen.study.instances, tolerance)
+        told = [
+            (one, choose(one, seen.study, candidates, mend, masks, guards=guards).explanation)
+            for one in compiled
+        ]
         if not show_values:
             told = [(one, explanation.masked()) for one, explanation in told]
         if as_json:
@@ -81,7 +91,7 @@ def _wanted(file: RulesFile, rule: str) -> tuple[Rule, ...]:
     return tuple(one for one in compiled if not rule or one.name == rule)
 
 
-def _studies(site: Site, what: str) -> Iterator[Seen]:
+def _studies(site: Site, what: str, rules: tuple[Rule, ...]) -> Iterator[Seen]:
     """The studies of a folder, else the one of the index."""
     today = datetime.now().astimezone().date()
     folder = Path(what)
@@ -121,8 +131,10 @@ def _studies(site: Site, what: str) -> Iterator[Seen]:
                 today=today,
                 calling_ae_titles=store.calling_ae_titles(uid),
                 source=row.source,
+                made_by=made_by(Jobs(index), uid, rules),
             ),
             held=store,
+            pauses={name: one.reason for name, one in Budgets(index).pauses().items()},
             doubts=tuple(
                 f"{one.code}: {one.reason}" for one in found if one.mark not in row.released.split()
             ),
@@ -158,6 +170,10 @@ def _show(out: Console, seen: Seen, told: list[tuple[Rule, Explanation]]) -> Non
         out.print(
             f"[bold]{rule.name}[/] ({rule.mode})  [{style}]{explanation.outcome}[/]: {plain(explanation.reason)}"
         )
+        if explanation.outcome is Outcome.MATCH and rule.name in seen.pauses:
+            out.print(f"  [yellow]the rule pauses[/]  {plain(seen.pauses[rule.name])}")
+        if rule.inherited:
+            out.print(f"  [dim]from defaults: {', '.join(sorted(rule.inherited))}[/]")
         for part in _parts(explanation):
             out.print(part)
     if any(
@@ -168,7 +184,7 @@ def _show(out: Console, seen: Seen, told: list[tuple[Rule, Explanation]]) -> Non
 
 def _checks(explanation: Explanation) -> Iterator[Check]:
     yield from explanation.study
-    for one in explanation.inputs:
+    for one in explanation.every:
         for candidate in one.candidates:
             yield from candidate.checks
 
@@ -176,11 +192,12 @@ def _checks(explanation: Explanation) -> Iterator[Check]:
 def _parts(explanation: Explanation) -> Iterator[RenderableType]:
     if explanation.study:
         yield table(("  study", "", "", ""), [_line(check) for check in explanation.study])
-    for one in explanation.inputs:
+    for one in explanation.every:
         rows: list[tuple[str, str, str, str]] = []
         for candidate in one.candidates:
             rows += _candidate(candidate)
-        yield table((f"  {one.input}", "wanted", "found", ""), rows)
+        by = f" by {one.definition}" if one.definition else ""
+        yield table((f"  {one.input}{by}", "wanted", "found", ""), rows)
 
 
 def _candidate(candidate: CandidateVerdict) -> Iterator[tuple[str, str, str, str]]:
@@ -203,6 +220,11 @@ def _as_json(seen: Seen, told: list[tuple[Rule, Explanation]]) -> dict[str, Any]
         "objects": len(seen.study.foreign),
         "doubts": list(seen.doubts),
         "rules": [
-            {"mode": rule.mode, **adapter.dump_python(explanation, mode="json")} for rule, explanation in told
+            {
+                "mode": rule.mode,
+                "pauses": seen.pauses.get(rule.name, ""),
+                **adapter.dump_python(explanation, mode="json"),
+            }
+            for rule, explanation in told
         ],
     }

@@ -24,10 +24,12 @@ from bridge.config.site import Site
 from bridge.errors import ConfigError
 from bridge.flow.keeping.fence import installation_key
 from bridge.flow.stages.inputs import tolerance_of
-from bridge.flow.study.contents import mend_here
-from bridge.rules import Rule, Study, compile_rules
+from bridge.flow.study.contents import made_by, mend_here
+from bridge.flow.study.guard import guards_of
+from bridge.rules import Guards, Rule, Study, compile_rules
 from bridge.rules.replay import Change, Replayed, replay
 from bridge.store.instances import Instances
+from bridge.store.jobs import Jobs
 from bridge.store.overview import Overview
 from bridge.store.studies import Study as StudyRow
 
@@ -60,6 +62,8 @@ class Summary:
     cost_now: float
     cost_then: float
     differences: tuple[Difference, ...]
+    beyond: tuple[str, ...] = ()
+    """Budgets that the new rules would exceed, in words."""
 
     @property
     def more(self) -> int:
@@ -99,10 +103,12 @@ def _summary(
 ) -> Summary:
     differences: list[Difference] = []
     runs: Counter[tuple[str, str]] = Counter()
+    days: Counter[tuple[str, str]] = Counter()
     for row, every in replayed:
         for one in every:
             runs[one.rule, "now"] += one.runs_before
             runs[one.rule, "then"] += one.runs_after
+            days[one.rule, _day(row.last_at)[:10]] += one.runs_after
             runs[one.rule, one.change] += 1
             if one.change is not Change.SAME:
                 differences.append(Difference(study=row.name, arrived=_day(row.last_at), replayed=one))
@@ -113,7 +119,23 @@ def _summary(
         cost_now=sum(one.cost_per_job * runs[one.name, "now"] for one in now),
         cost_then=sum(one.cost_per_job * runs[one.name, "then"] for one in then),
         differences=tuple(differences),
+        beyond=tuple(sentence for one in then for sentence in _beyond(one, days)),
     )
+
+
+def _beyond(rule: Rule, days: Counter[tuple[str, str]]) -> Iterator[str]:
+    """Where the rule would pause. What it does not make on a day it makes later, so the numbers are of days alone."""
+    for limit, key, length in (
+        (rule.jobs_per_day, "jobs_per_day", len("2026-01-31")),
+        (rule.jobs_per_month, "jobs_per_month", len("2026-01")),
+    ):
+        spans: Counter[str] = Counter()
+        for (name, day), count in days.items():
+            spans[day[:length]] += count if name == rule.name else 0
+        many = sum(limit is not None and count > limit for count in spans.values())
+        if many:
+            span = key.removeprefix("jobs_per_") + "s" * (many != 1)
+            yield f"{rule.name}: more matches than {key} = {limit} on {many} {span}, at most {max(spans.values())}"
 
 
 def _seconds(since: str) -> float:
@@ -146,13 +168,20 @@ def _part(site: Site, rules: Path, rule: str, studies: Sequence[StudyRow]) -> li
     index = open_index(site)
     try:
         store = Instances(index, site.data / "instances", key=installation_key(site.data))
-        return [_study(site, store, row, now, then) for row in studies]
+        guards = guards_of(site)
+        return [_study(site, store, Jobs(index), row, now, then, guards) for row in studies]
     finally:
         index.close()
 
 
 def _study(
-    site: Site, store: Instances, row: StudyRow, now: tuple[Rule, ...], then: tuple[Rule, ...]
+    site: Site,
+    store: Instances,
+    jobs: Jobs,
+    row: StudyRow,
+    now: tuple[Rule, ...],
+    then: tuple[Rule, ...],
+    guards: Guards,
 ) -> tuple[Replayed, ...]:
     held = store.of_study(row.study_instance_uid)
     study = Study(
@@ -162,10 +191,11 @@ def _study(
         today=datetime.fromtimestamp(row.last_at).astimezone().date(),
         calling_ae_titles=store.calling_ae_titles(row.study_instance_uid),
         source=row.source,
+        made_by=made_by(jobs, row.study_instance_uid, (*now, *then)),
     )
     tolerance = tolerance_of(site)
     mend = partial(mend_here, store, tolerance)
-    return replay(now, then, study, held=bool(row.doubts), tolerance=tolerance, mend=mend)
+    return replay(now, then, study, held=bool(row.doubts), tolerance=tolerance, mend=mend, guards=guards)
 
 
 def _day(at: float) -> str:
@@ -190,6 +220,8 @@ def _show(out: Console, told: Summary, since: str) -> None:
     out.print(f"[bold]{told.more}[/] jobs that the new rules make and the present ones do not")
     if told.cost_now or told.cost_then:
         out.print(f"estimated cost: {told.cost_now:g} now, [bold]{told.cost_then:g}[/] then")
+    for sentence in told.beyond:
+        out.print(f"[yellow]{plain(sentence)}[/]: the rule would pause")
     if not told.differences:
         return
     shown = [
@@ -213,6 +245,7 @@ def _as_json(told: Summary) -> dict[str, object]:
         "studies": told.studies,
         "cost_now": told.cost_now,
         "cost_then": told.cost_then,
+        "beyond": list(told.beyond),
         "rules": {
             rule: {"jobs_now": told.runs[rule, "now"], "jobs_then": told.runs[rule, "then"]}
             | {str(change): told.runs[rule, change] for change in Change}

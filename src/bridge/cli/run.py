@@ -22,6 +22,7 @@ from bridge.flow.study.intake import Intake
 from bridge.flow.study.rulebook import Rules
 from bridge.log import silence_libraries
 from bridge.rules import compile_rules
+from bridge.rules.guards import named_test_patients
 from bridge.service import Built, build
 from bridge.store.deliveries import Answered
 from bridge.store.jobs import Job, JobState
@@ -63,7 +64,12 @@ def run(rule: str, folder: Path, out: Path, config: Path) -> None:
             study = _read(built, folder, console)
             intake = Intake(
                 built.parts,
-                Rules(compiled=compiled, models={rule: model}),
+                Rules(
+                    compiled=compiled,
+                    models={rule: model},
+                    volumes=rules.volumes,
+                    test_patients=named_test_patients(site),
+                ),
                 today=lambda: datetime.now().astimezone().date(),
             )
             job = _decide(built, intake, study, rule)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bridge.rules.compiled import Rule, RuleInput, compile_rules
     from bridge.rules.explanation import CandidateVerdict, Check, Explanation, InputExplanation, Outcome
     from bridge.rules.facts import Study
+    from bridge.rules.guards import Guards
     from bridge.rules.identity import Match, job_id
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Check",
     "Choice",
     "Explanation",
+    "Guards",
     "InputExplanation",
     "Match",
     "Outcome",
@@ -36,6 +38,7 @@ _MODULES = {
     "compiled": {"Rule", "RuleInput", "compile_rules"},
     "explanation": {"CandidateVerdict", "Check", "Explanation", "InputExplanation", "Outcome"},
     "facts": {"Study"},
+    "guards": {"Guards"},
     "identity": {"Match", "job_id"},
 }
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.config.masks import STUDY
+from bridge.dicom.equipment import made_by_software
 from bridge.dicom.headers import number, texts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bridge.dicom.instance import Instance
     from bridge.volumes.volume import Candidate
 
@@ -21,9 +25,39 @@ _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation and Label Map Segmentation Storage (PS3.4 B.5): rows and columns, yet no image of a patient."""
 
 
-def exclusion(candidate: Candidate) -> str:
-    """Why the candidate is struck out, "" when it is not. One such object among its instances is enough."""
-    return next((reason for instance in candidate.instances if (reason := _of_instance(instance))), "")
+def exclusion(candidate: Candidate, *, other_ai: bool = True) -> str:
+    """Why the candidate is struck out, "" when it is not. One such object among its instances is enough.
+
+    `other_ai`: what other software made or changed may be taken.
+    """
+    for instance in candidate.instances:
+        reason = _of_instance(instance)
+        if not reason and not other_ai:
+            reason = made_by_software(instance.header)
+        if reason:
+            return reason
+    # What its frames say, where the object as a whole says nothing: Frame Type, Volumetric Properties.
+    refusal = candidate.refusal
+    return refusal.found if refusal is not None and refusal.code == NO_SLICE else ""
+
+
+NO_SLICE = "GEO-005"
+
+
+def mask_exclusion(candidate: Candidate, source: str, made_by: Mapping[str, str]) -> str:
+    """The same of a segmentation for an input that takes masks from there.
+
+    Args:
+        source: `study`, or the name of the rule whose results are wanted.
+        made_by: the rule of each result of this bridge, by SOP Instance UID.
+    """
+    for instance in candidate.instances:
+        maker = made_by.get(instance.sop_instance_uid)
+        if source == STUDY and (instance.own or maker is not None):
+            return "made by this bridge"
+        if source != STUDY and maker != source:
+            return f"no result of rule {source}"
+    return ""
 
 
 def _of_instance(instance: Instance) -> str:

@@ -149,9 +149,17 @@ class InputExplanation:
     reason: str
     candidates: tuple[CandidateVerdict, ...]
     """By series number, whatever the order of arrival."""
+    definition: str = ""
+    """The `[volumes.NAME]` that they were judged by; "" where the conditions are the input's own."""
+    earlier: tuple[InputExplanation, ...] = ()
+    """What came before it in the rule, and was what no candidate is."""
 
     def masked(self) -> InputExplanation:
-        return replace(self, candidates=tuple(candidate.masked() for candidate in self.candidates))
+        return replace(
+            self,
+            candidates=tuple(candidate.masked() for candidate in self.candidates),
+            earlier=tuple(one.masked() for one in self.earlier),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +172,11 @@ class Explanation:
     study: tuple[Check, ...]
     inputs: tuple[InputExplanation, ...]
     """() when the study itself does not fit: nobody looked further."""
+
+    @property
+    def every(self) -> tuple[InputExplanation, ...]:
+        """The inputs, each behind the definitions that were looked at before the one that spoke for it."""
+        return tuple(one for told in self.inputs for one in (*told.earlier, told))
 
     def masked(self) -> Explanation:
         """The same without UIDs and without values that may identify a person: for logs, reports and pages."""

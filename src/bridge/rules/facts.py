@@ -6,8 +6,8 @@ Values are tuples of texts without padding, () when there is none; numbers are w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,8 @@ class Study:
     calling_ae_titles: tuple[str, ...] = ()
     source: str = ""
     """Name of the source in site.toml that sent it last."""
+    made_by: Mapping[str, str] = field(default_factory=dict)
+    """The rule of each result of this bridge, by SOP Instance UID."""
 
     @property
     def foreign(self) -> tuple[Instance, ...]:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.dicom.headers import number, text
+from bridge.rules.conditions import OneOf, Value, holds
 from bridge.rules.dates import as_date
+from bridge.rules.facts import candidate_values
 
 if TYPE_CHECKING:
+    from bridge.rules.attributes import Subject
     from bridge.volumes.volume import Candidate
 
 Score = tuple[float, str]
@@ -19,18 +22,21 @@ Score = tuple[float, str]
 class Figure:
     """What a preference compares, and how it is shown; never a date."""
 
+    name: str
     score: Callable[[Candidate], Score]
     shown: Callable[[Candidate], str]
 
 
 def best(
-    prefer: Sequence[str], candidates: Sequence[Candidate]
+    prefer: Sequence[Figure], candidates: Sequence[Candidate]
 ) -> tuple[list[Candidate], list[tuple[Candidate, str]]]:
     """Those that no preference, in order, puts behind another; and the others, each with the one that did."""
     left, behind = list(candidates), []
-    for name in prefer:
-        scores = [FIGURES[name].score(candidate) for candidate in left]
-        behind += [(one, name) for one, score in zip(left, scores, strict=True) if score != max(scores)]
+    for figure in prefer:
+        scores = [figure.score(candidate) for candidate in left]
+        behind += [
+            (one, figure.name) for one, score in zip(left, scores, strict=True) if score != max(scores)
+        ]
         left = [one for one, score in zip(left, scores, strict=True) if score == max(scores)]
     return left, behind
 
@@ -77,12 +83,45 @@ def _number_score(candidate: Candidate) -> Score:
 
 
 FIGURES = {
-    "thinnest": Figure(score=lambda one: (-_spacing(one), ""), shown=_spacing_shown),
-    "thickest": Figure(score=lambda one: (_spacing(one), ""), shown=_spacing_shown),
-    "most-instances": Figure(
-        score=lambda one: (float(len(one.instances)), ""), shown=lambda one: f"{len(one.instances)} instances"
-    ),
-    "newest": Figure(score=lambda one: (0.0, _time(one)), shown=lambda one: "the same date and time"),
-    "lowest-series-number": Figure(score=_number_score, shown=lambda one: f"number {series_number(one)}"),
+    figure.name: figure
+    for figure in (
+        Figure(name="thinnest", score=lambda one: (-_spacing(one), ""), shown=_spacing_shown),
+        Figure(name="thickest", score=lambda one: (_spacing(one), ""), shown=_spacing_shown),
+        Figure(
+            name="most-instances",
+            score=lambda one: (float(len(one.instances)), ""),
+            shown=lambda one: f"{len(one.instances)} instances",
+        ),
+        Figure(
+            name="newest", score=lambda one: (0.0, _time(one)), shown=lambda one: "the same date and time"
+        ),
+        Figure(
+            name="lowest-series-number",
+            score=_number_score,
+            shown=lambda one: f"number {series_number(one)}",
+        ),
+    )
 }
 """One row for each preference of `bridge.config.vocabulary`."""
+
+
+def ranking(subject: Subject, values: Sequence[Value]) -> Figure:
+    """The preference for values of an attribute or a fact, the best first; any other value comes after all of them.
+
+    A value counts when every image of the candidate has it, as in a condition on a volume.
+    """
+
+    def place(candidate: Candidate) -> int:
+        readings = candidate_values(candidate, subject)
+        for index, value in enumerate(values):
+            if all(holds(OneOf(values=(value,)), found) for found in readings):
+                return index
+        return len(values)
+
+    def shown(candidate: Candidate) -> str:
+        index = place(candidate)
+        if index == len(values):
+            return "not in the list"
+        return f"value {index + 1} of the list" if subject.private else str(values[index])
+
+    return Figure(name=subject.text, score=lambda one: (-float(place(one)), ""), shown=shown)

@@ -7,10 +7,13 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge.rules.choice import Choice, Mend, choose
+from bridge.rules.choice import Choice, choose
 from bridge.rules.explanation import Outcome
+from bridge.rules.guards import NO_GUARDS, Guards
+from bridge.rules.picks import Mend
 from bridge.volumes import candidates_of
 from bridge.volumes.geometry import USUAL, Tolerance
+from bridge.volumes.masks import masks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -51,6 +54,7 @@ def replay(
     held: bool,
     tolerance: Tolerance = USUAL,
     mend: Mend | None = None,
+    guards: Guards = NO_GUARDS,
 ) -> tuple[Replayed, ...]:
     """Every rule of either file, by name, in the order of the new file and then of the old one.
 
@@ -59,7 +63,9 @@ def replay(
     names = dict.fromkeys([*(rule.name for rule in then), *(rule.name for rule in now)])
     old, new = ({rule.name: rule for rule in rules} for rules in (now, then))
     candidates = _Candidates(study, tolerance)
-    seen = partial(_seen, study=study, candidates=candidates, mend=mend, held=held)
+    seen = partial(
+        _seen, study=study, candidates=candidates, tolerance=tolerance, mend=mend, guards=guards, held=held
+    )
     return tuple(_one(name, seen(old.get(name)), seen(new.get(name))) for name in names)
 
 
@@ -105,11 +111,19 @@ def _one(name: str, before: _Seen, after: _Seen) -> Replayed:
 
 
 def _seen(
-    rule: Rule | None, *, study: Study, candidates: Iterable[Candidate], mend: Mend | None, held: bool
+    rule: Rule | None,
+    *,
+    study: Study,
+    candidates: Iterable[Candidate],
+    tolerance: Tolerance,
+    mend: Mend | None,
+    guards: Guards,
+    held: bool,
 ) -> _Seen:
     if rule is None or rule.mode == "off":
         return _Seen()
-    choice = choose(rule, study, candidates, mend)
+    masks = masks_of(study.instances, tolerance) if any(one.mask for one in rule.inputs) else ()
+    choice = choose(rule, study, candidates, mend, masks, guards=guards)
     told = choice.explanation
     matches = told.outcome is Outcome.MATCH
     live = rule.mode in ("hold", "live")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bridge.cli.checks.finding import Finding, good, wrong
-from bridge.config import RulesFile, Site, check_rules, load_rules, load_site
+from bridge.cli.checks.finding import Finding, good, warn, wrong
+from bridge.config import RulesFile, Site, check_rules, load_rules, load_site, unused_volumes
 from bridge.errors import ConfigError
 
 
@@ -15,7 +15,7 @@ def files(config: Path) -> tuple[list[Finding], Site | None, RulesFile | None]:
         site = load_site(config)
     except ConfigError as error:
         return _wrong(config, error), None, None
-    lines = [good(config.name, "read")]
+    lines = [good(config.name, "read"), *_patients(config, site)]
     name = site.rules_file.name
     try:
         rules = load_rules(site.rules_file)
@@ -35,7 +35,33 @@ def files(config: Path) -> tuple[list[Finding], Site | None, RulesFile | None]:
         )
         for rule, one in rules.rules.items()
     ]
+    lines += [
+        warn(name, f"line {line}: volumes.{one} is named by no input", "Name it in a rule, or remove it")
+        for one, line in unused_volumes(rules)
+    ]
     return lines, site, rules
+
+
+def _patients(config: Path, site: Site) -> list[Finding]:
+    """`[test_patients]` and the opt-out list, which is never shown."""
+    from bridge.config.opt_out import read_opt_out
+    from bridge.rules.guards import named_test_patients
+
+    lines = []
+    try:
+        named_test_patients(site)
+    except ConfigError as error:
+        lines += _wrong(config, error)
+    if site.opt_out_file is not None:
+        try:
+            count = len(read_opt_out(site.opt_out_file))
+        except ConfigError as error:
+            lines += _wrong(site.opt_out_file, error)
+        else:
+            lines.append(
+                good(site.opt_out_file.name, f"{count} line{'s' * (count != 1)} of the opt-out list")
+            )
+    return lines
 
 
 def _wrong(file: Path, error: ConfigError) -> list[Finding]:

@@ -46,14 +46,15 @@ def _why(explanation: Explanation) -> Html:
         title,
         tag("p", explanation.reason),
         [tag("h3", "The study"), _checks(explanation.study)] if explanation.study else None,
-        [_input(one) for one in explanation.inputs],
+        [_input(one) for one in explanation.every],
     )
 
 
 def _input(one: InputExplanation) -> Html:
+    by = f" by {one.definition}" if one.definition else ""
     return join(
         [
-            tag("h3", f"Input {one.input}: the series of the study"),
+            tag("h3", f"Input {one.input}{by}: the series of the study"),
             tag("ul", [_candidate(candidate) for candidate in one.candidates], class_="cases"),
         ]
     )
