@@ -19,9 +19,10 @@ from bridge.dicom.headers import read_header
 from bridge.flow.parts import Parts
 from bridge.flow.relay import Relay
 from bridge.flow.study.intake import Intake
-from bridge.flow.study.rulebook import Rules
-from bridge.rules import compile_rules
+from bridge.flow.study.rulebook import rules_of
+from bridge.store.acts import Acts
 from bridge.store.alerts import Alerts
+from bridge.store.budgets import Budgets
 from bridge.store.decisions import Decisions
 from bridge.store.instances import Arrived, Instances
 from bridge.store.jobs import Job, Jobs, StoredResult
@@ -109,6 +110,7 @@ class Bench:
         self.jobs = Jobs(self.index)
         self.decisions, self.specs = Decisions(self.index), Specs(self.index)
         self.alerts = Alerts(self.index)
+        self.budgets = Budgets(self.index)
         self.enqueued: list[tuple[str, str, str]] = []
         self.fail: Callable[[], None] | None = None
         self.site = load_site(folder / "site.toml")
@@ -122,6 +124,8 @@ class Bench:
             specs=self.specs,
             turns=Turns(self.index),
             alerts=self.alerts,
+            budgets=self.budgets,
+            acts=Acts(self.index),
             children=SimpleNamespace(run=self._run),
             enqueue=self._enqueue,
             clock=lambda: self.now,
@@ -134,12 +138,8 @@ class Bench:
         self.relay = Relay(self.parts)
 
     def load_rules(self) -> None:
-        file = load_rules(self._rules_file)
-        self.intake = Intake(
-            self.parts,
-            Rules(compiled=compile_rules(file), models=dict(file.rules)),
-            today=lambda: date(2026, 3, 1),
-        )
+        rules = rules_of(load_rules(self._rules_file), self.site)
+        self.intake = Intake(self.parts, rules, today=lambda: date(2026, 3, 1))
 
     def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         if self.fail:

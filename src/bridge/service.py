@@ -36,6 +36,7 @@ from bridge.receive.listening import Listening, Peer
 from bridge.receive.scp import Receiver
 from bridge.store.acts import Acts
 from bridge.store.alerts import Alerts
+from bridge.store.budgets import Budgets
 from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
 from bridge.store.disk import refuse_network
@@ -142,6 +143,7 @@ def build(
         deliveries=Deliveries(index),
         acts=Acts(index),
         alerts=Alerts(index),
+        budgets=Budgets(index),
         retention=Retention(index, site.data / "instances"),
         meta=Meta(index),
         submits=Submits(index),

@@ -13,6 +13,7 @@ from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms.protocol import Platform
 from bridge.store.acts import Acts
 from bridge.store.alerts import Alerts
+from bridge.store.budgets import Budgets
 from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
 from bridge.store.instances import Instances
@@ -46,6 +47,7 @@ class Parts:
     deliveries: Deliveries
     acts: Acts
     alerts: Alerts
+    budgets: Budgets
     retention: Retention
     meta: Meta
     submits: Submits

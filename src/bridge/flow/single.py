@@ -12,7 +12,7 @@ from typing import Any
 
 from bridge.errors import BridgeError
 from bridge.flow.parts import Parts
-from bridge.flow.stages import cloud, encode, prepare
+from bridge.flow.stages import cloud, encode, leaving, prepare
 from bridge.flow.verdicts import guard, guard_async
 from bridge.store.jobs import FINAL, Job, JobState
 
@@ -49,7 +49,7 @@ async def _run(parts: Parts, job_id: str, tell: Callable[[str], None]) -> None:
             return
         for name in cloud.step_names(parts, job_id):
             tell(f"submitting: {name}")
-            if not await _until_done_async(parts, cloud.submit, job_id, name):
+            if not await _until_done_async(parts, leaving.submit, job_id, name):
                 return
         tell("computing")
         if not await _until_done_async(parts, cloud.wait, job_id):

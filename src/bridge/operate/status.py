@@ -27,6 +27,8 @@ REMEDIES = {
     "disk-full": "Make room on that disk; receiving begins again by itself",
     "fenced": "`bridge fence show` says why; `bridge fence lift` when this bridge is the only one",
     "job-stranded": "Put the name back into site.toml and start the service again, or cancel the job",
+    "opt-out-unreadable": "Put the file back that `opt_out_file` names; jobs go on by themselves",
+    "rule-paused": "`bridge jobs list` shows what it has made; `bridge rules resume` with its name lets it go on",
     "rules-refused": "Mend rules.toml, then `bridge rules reload`",
     "study-held": "Look at the study; `bridge jobs release` with its name lets it go on",
     "study-incomplete": "Send what is missing, or `bridge jobs release` with its name takes it as it is",

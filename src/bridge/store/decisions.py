@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.store.budgets import pause_of
 from bridge.store.jobs import insert, job_of_row
-from bridge.store.not_begun import follow
-from bridge.store.rows import Decision, Job, NewJob
+from bridge.store.not_begun import REPLACED, follow, would_replace
+from bridge.store.rows import Budget, Decision, Job, JobState, NewJob
+from bridge.store.studies import DECIDED
 from bridge.store.tables import Index, decisions, jobs, studies
 from bridge.store.timeline import note
 
@@ -33,11 +37,13 @@ class Decisions:
 
         The study counts as decided only when nothing of it arrived meanwhile (`due_at` is unchanged); what did
         begins another round. `complete`: why it was decided now. `doubts`: marks of those for which jobs are not made.
+        A job beyond the budget of its rule is not made: its decision is held instead, with the code of the pause.
         """
         now = self._index.clock()
         new: list[str] = []
         with self._index.write() as connection:
-            for decision in made:
+            for wanted in made:
+                decision = _within_budget(connection, study_instance_uid, wanted, now)
                 job = decision.job
                 connection.execute(
                     sa.insert(decisions)
@@ -50,6 +56,7 @@ class Decisions:
                         explanation=decision.explanation,
                         job_id=job.id if job else None,
                         decided_at=now,
+                        code=decision.code,
                     )
                 )
                 if job and insert(connection, study_instance_uid, job, decision.explanation, now):
@@ -88,6 +95,19 @@ class Decisions:
             ).one_or_none()
         return job_of_row(row) if row else None
 
+    def kept_back(self, codes: Collection[str], rule: str, most: int | None = None) -> list[str]:
+        """Studies that a rule fits and that wait for one of these reasons alone, the longest waiting first."""
+        query = (
+            sa.select(decisions.c.study_instance_uid)
+            .join_from(decisions, studies, decisions.c.study_instance_uid == studies.c.study_instance_uid)
+            .where(decisions.c.code.in_(codes), decisions.c.code != "", decisions.c.rule == rule)
+            .where(studies.c.state == DECIDED)
+            .order_by(decisions.c.decided_at, studies.c.first_at, studies.c.name)
+            .limit(most)
+        )
+        with self._index.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def all(self) -> list[Decision]:
         """The newest first."""
         with self._index.read() as connection:
@@ -119,4 +139,26 @@ def _begin(connection: sa.Connection, study: str, job: NewJob, complete: str, no
 
 
 def _decision(row: Any) -> Decision:
-    return Decision(rule=row.rule, outcome=row.outcome, reason=row.reason, explanation=row.explanation)
+    return Decision(
+        rule=row.rule, outcome=row.outcome, reason=row.reason, explanation=row.explanation, code=row.code
+    )
+
+
+def _within_budget(connection: sa.Connection, study: str, decision: Decision, now: float) -> Decision:
+    """The decision, or the same one held: counting and making a job are one transaction, whoever else decides."""
+    job = decision.job
+    if job is None or decision.budget == Budget():
+        return decision
+    known = connection.execute(sa.select(jobs.c.state, jobs.c.code).where(jobs.c.id == job.id)).one_or_none()
+    if known is not None and (known.state, known.code) != (JobState.CANCELLED, REPLACED):
+        return decision
+    if would_replace(connection, study, job):
+        return decision
+    pause = pause_of(connection, decision.rule, decision.budget, now)
+    if pause is None:
+        return decision
+    reason = f"the rule pauses: {pause.reason}"
+    told = json.loads(decision.explanation) | {"outcome": "held", "reason": reason}
+    return replace(
+        decision, outcome="held", reason=reason, explanation=json.dumps(told), job=None, code=pause.code
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.store.budgets import spend
 from bridge.store.rows import (
     FINAL,
     Decision,
@@ -204,6 +205,8 @@ def insert(connection: sa.Connection, study: str, job: NewJob, explanation: str,
             changed_at=now,
         )
     )
+    if written.rowcount:
+        spend(connection, job.rule, job.id, now)
     return bool(written.rowcount)
 
 

@@ -214,6 +214,32 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             WHERE remote != '' AND json_extract(remote, '$.remote_id') != ''""",
         "ALTER TABLE results ADD COLUMN variant TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        "ALTER TABLE decisions ADD COLUMN code TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX decisions_code ON decisions (code, rule) WHERE code != ''",
+        "CREATE INDEX jobs_rule ON jobs (rule, changed_at)",
+        """CREATE TABLE spent (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            rule TEXT NOT NULL,
+            job_id TEXT NOT NULL,
+            at REAL NOT NULL
+        )""",
+        "CREATE INDEX spent_rule ON spent (rule, at)",
+        "CREATE INDEX spent_job ON spent (job_id)",
+        # A rule that gets a budget today has spent what it made before today's upgrade.
+        """INSERT INTO spent (rule, job_id, at)
+            SELECT rule, id, created_at FROM jobs WHERE state != 'cancelled' OR code != 'STU-020'
+            ORDER BY created_at, id""",
+        """CREATE TABLE pauses (
+            rule TEXT PRIMARY KEY,
+            code TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            since REAL NOT NULL,
+            until_at REAL,
+            resumed_at REAL NOT NULL DEFAULT 0,
+            resumed_after INTEGER NOT NULL DEFAULT 0
+        )""",
+    ),
 )
 
 

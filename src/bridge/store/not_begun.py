@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.store.budgets import spend_once, take_place
 from bridge.store.rows import DOUBT, Decision, JobState, NewJob, Stage
 from bridge.store.tables import jobs
 from bridge.store.timeline import note
@@ -19,13 +20,19 @@ REPLACED = "STU-020"
 """A job that a newer one of the same rule and study has replaced. It comes back when its input does."""
 
 
+_WAITS = sa.or_(
+    jobs.c.state == JobState.READY,
+    sa.and_(jobs.c.state == JobState.HELD, sa.or_(jobs.c.code == "", jobs.c.code.startswith(DOUBT))),
+)
+
+
 def follow(connection: sa.Connection, study: str, decision: Decision, now: float) -> list[str]:
     """Bring the jobs of a rule and a study that have not begun in line with its newest decision.
 
     Returns the ids of jobs that come back.
     """
     job = decision.job
-    if job is None and not decision.code:
+    if job is None and not decision.code.startswith(DOUBT):
         return []
     rows = connection.execute(
         sa.select(jobs).where(
@@ -33,14 +40,7 @@ def follow(connection: sa.Connection, study: str, decision: Decision, now: float
             jobs.c.rule == decision.rule,
             jobs.c.run == 0,
             jobs.c.stage == Stage.PREPARE,
-            sa.or_(
-                jobs.c.state == JobState.READY,
-                sa.and_(
-                    jobs.c.state == JobState.HELD,
-                    sa.or_(jobs.c.code == "", jobs.c.code.startswith(DOUBT)),
-                ),
-                sa.and_(jobs.c.state == JobState.CANCELLED, jobs.c.code == REPLACED),
-            ),
+            sa.or_(_WAITS, sa.and_(jobs.c.state == JobState.CANCELLED, jobs.c.code == REPLACED)),
         )
     )
     back = []
@@ -62,9 +62,26 @@ def follow(connection: sa.Connection, study: str, decision: Decision, now: float
         connection.execute(sa.update(jobs).where(jobs.c.id == row.id).values(changed_at=now, **values))
         if event:
             note(connection, row.id, event, keys, at=now)
+        if event == "job.replaced" and job is not None:
+            take_place(connection, row.id, job.id)
         if event == "job.restored":
+            spend_once(connection, row.rule, row.id, now)
             back.append(row.id)
     return back
+
+
+def would_replace(connection: sa.Connection, study: str, job: NewJob) -> bool:
+    """Whether a job takes the place of one that has not begun: then it costs nothing more."""
+    not_begun = sa.select(jobs.c.id).where(
+        jobs.c.study_instance_uid == study,
+        jobs.c.rule == job.rule,
+        jobs.c.id != job.id,
+        jobs.c.run == 0,
+        jobs.c.rerun == 0,
+        jobs.c.stage == Stage.PREPARE,
+        _WAITS,
+    )
+    return connection.execute(not_begun).first() is not None
 
 
 def _held(row: Any, decision: Decision) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -92,6 +92,15 @@ class NewJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What a rule may make before it pauses itself; None: as much as matches."""
+
+    jobs_per_day: int | None = None
+    jobs_per_month: int | None = None
+    failures_in_a_row: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What a rule said about a study."""
 
@@ -101,7 +110,8 @@ class Decision:
     explanation: str
     job: NewJob | None = None
     code: str = ""
-    """Of the doubt for which a job that the rule wants is not made."""
+    """Of what keeps a job that the rule wants from being made: a doubt, or a pause of the rule."""
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,7 @@ decisions = _table(
     explanation=Text,
     job_id=Text,
     decided_at=Float,
+    code=Text,
 )
 jobs = _table(
     "jobs",
@@ -183,6 +184,17 @@ acts = _table(
     answer=Text,
 )
 alerts = _table("alerts", kind=Text, subject=Text, reason=Text, since=Float, last_at=Float)
+spent = _table("spent", id=Integer, rule=Text, job_id=Text, at=Float)
+pauses = _table(
+    "pauses",
+    rule=Text,
+    code=Text,
+    reason=Text,
+    since=Float,
+    until_at=Float,
+    resumed_at=Float,
+    resumed_after=Integer,
+)
 submits = _table("submits", account=Text, remote_id=Text, key=Text, at=Float, stray=Boolean)
 
 

@@ -21,6 +21,7 @@ from tests.unit.cli.site_bench import RULES, Bench
 
 from bridge.cli.checks import accounts, machine
 from bridge.cli.checks.destinations import result_classes
+from bridge.cli.checks.files import files
 from bridge.cli.checks.finding import Finding, Level, good, take
 from bridge.config import load_rules
 from bridge.receive.admit import Why
@@ -193,6 +194,22 @@ def test_only_what_rules_can_make_is_proposed(tmp_path: Path, results: str, kind
     assert result_classes(rules, "archive") == ()
 
 
+def test_definition_that_nobody_names_is_a_warning_with_its_line(tmp_path: Path) -> None:
+    Bench(tmp_path)
+    text = f'{RULES}\n[volumes.thin]\nwhere = {{ Modality = "CT" }}\n'
+    line = text.splitlines().index("[volumes.thin]") + 1
+    for volume, warnings in (
+        ('{ Modality = "CT" }', [f"line {line}: volumes.thin is named by no input"]),
+        ('"thin"', []),
+    ):
+        (tmp_path / "rules.toml").write_text(
+            text.replace('volume = { Modality = "CT" }', f"volume = {volume}")
+        )
+        findings, _, rules = files(tmp_path / "site.toml")
+        assert rules is not None
+        assert [one.what for one in findings if one.level is not Level.OK] == warnings
+
+
 def test_look_without_an_end_is_left_behind() -> None:
     def forever() -> list[Finding]:
         time.sleep(60)
@@ -215,3 +232,16 @@ def test_look_without_an_end_is_left_behind() -> None:
         ("c", Level.WRONG),
     ]
     assert "secret" not in found[2].what
+
+
+def test_opt_out_list_is_counted_and_never_shown(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    text = bench.file.read_text().replace("[receive]", 'opt_out_file = "out.txt"\n\n[receive]')
+    bench.file.write_text(text + "\n[test_patients]\nPatientId = 'TEST'\n")
+    told = bench.run("check")[1]
+    assert "the opt-out list cannot be read" in told
+    assert "Did you mean PatientID?" in told
+    (tmp_path / "out.txt").write_text("# March\nP-17\n\nHOUSE|P-18\n")
+    told = bench.run("check")[1]
+    assert "2 lines of the opt-out list" in told
+    assert "P-17" not in told

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydicom import dcmread
 from tests.unit.cli.received import receive
 from tests.unit.cli.site_bench import Bench
@@ -13,6 +14,7 @@ from tests.unit.cli.site_bench import Bench
 from bridge.errors import BridgeError
 from bridge.sandbox.phantom.study import make_study, write_study
 from bridge.store.studies import Studies
+from bridge.store.tables import pauses
 
 RULES = """\
 [rules.thin]
@@ -97,6 +99,34 @@ def test_one_rule_of_another_file(bench: Bench, phantom: Path) -> None:
     assert [(one["rule"], one["outcome"]) for one in told["rules"]] == [("thin", "no-match")]
 
 
+def test_what_a_rule_inherits_is_named(bench: Bench, phantom: Path) -> None:
+    other = bench.folder / "new.toml"
+    other.write_text('[defaults]\nstudy = { Modality = "CT" }\nplatform = "gc"\n' + RULES)
+    _, told = bench.run("explain", str(phantom), "--rules", str(other), "--rule", "thin")
+    assert "from defaults: study.Modality\n" in told
+    _, told = bench.run("explain", str(phantom), "--rule", "thin")
+    assert "from defaults" not in told
+
+
+def test_each_definition_that_was_looked_at_is_shown_with_its_reasons(bench: Bench, phantom: Path) -> None:
+    rule, _, _ = RULES.partition("[rules.thin.inputs")
+    other = bench.folder / "new.toml"
+    other.write_text(
+        f'{rule}[rules.thin.inputs.ct-image]\nvolume = ["never", "any"]\n'
+        '[volumes.never]\nwhere = { Modality = "MR" }\n'
+        '[volumes.any]\nwhere = { Modality = "CT" }\nprefer = ["thinnest"]\n'
+    )
+    code, told = bench.run("explain", str(phantom), "--rules", str(other), "--rule", "thin")
+    assert code == 0
+    shown = " ".join(told.split())
+    assert "by any (no never)" in shown
+    assert shown.index("ct-image by never") < shown.index('where the rule wants "MR"')
+    assert shown.index("ct-image by never") < shown.index("ct-image by any wanted")
+    (rule_told,) = bench.json("explain", str(phantom), "--rules", str(other), "--rule", "thin")["rules"]
+    (wish,) = rule_told["inputs"]
+    assert (wish["definition"], [one["definition"] for one in wish["earlier"]]) == ("any", ["never"])
+
+
 def test_doubts_about_the_patient_are_told(bench: Bench, phantom: Path, tmp_path: Path) -> None:
     mixed = tmp_path / "mixed"
     write_study(make_study(when=datetime(2026, 3, 1, 8, 30), scale=0.05), mixed)  # noqa: DTZ001
@@ -125,3 +155,35 @@ def test_what_is_not_there_is_said(
     with pytest.raises(BridgeError) as told:
         bench.run(*arguments)
     assert told.value.code == code
+
+
+def test_guard_that_keeps_a_rule_away_is_named(bench: Bench, phantom: Path) -> None:
+    (bench.folder / "rules.toml").write_text(
+        RULES.replace("[rules.thin]\n", "[rules.thin]\nmax_study_age_days = 3\n")
+    )
+    told = bench.run("explain", str(phantom), "--rule", "thin")[1]
+    assert "no-match: the study is older than 3 days (max_study_age_days)" in told
+    uid = receive(bench, phantom)
+    (bench.folder / "rules.toml").write_text(RULES)
+    bench.file.write_text(
+        bench.file.read_text().replace("[receive]", 'opt_out_file = "out.txt"\n\n[receive]')
+    )
+    told = bench.run("explain", uid, "--rule", "thin")[1]
+    assert "held: the opt-out list cannot be read (no such file or directory)" in told
+    patient = dcmread(next(phantom.iterdir()), stop_before_pixels=True).PatientID
+    (bench.folder / "out.txt").write_text(f"{patient}\n")
+    told = bench.run("explain", uid, "--rule", "thin")[1]
+    assert "no-match: the patient is on the opt-out list" in told
+    assert patient not in told
+
+
+def test_pause_of_a_rule_is_told_beside_its_match(bench: Bench, phantom: Path) -> None:
+    uid = receive(bench, phantom)
+    with bench.index.write() as connection:
+        connection.execute(
+            sa.insert(pauses).values(
+                rule="thin", code="RUL-001", reason="7 jobs today", since=1.0, resumed_at=0.0, resumed_after=0
+            )
+        )
+    assert "the rule pauses  7 jobs today" in bench.run("explain", uid, "--rule", "thin")[1]
+    assert bench.json("explain", uid, "--rule", "thin")["rules"][0]["pauses"] == "7 jobs today"

@@ -124,6 +124,14 @@ def test_study_is_released_by_the_beginning_of_its_name(bench: Bench) -> None:
     assert Acts(bench.index).waiting()[0].target == "abcdef012345"
 
 
+def test_rule_that_pauses_is_resumed_by_its_name(bench: Bench) -> None:
+    code, told = bench.run("rules", "resume", "lungs", "--reason", "seen")
+    (asked,) = Acts(bench.index).waiting()
+    assert (asked.act, asked.target, asked.reason) == ("rules-resume", "lungs", "seen")
+    assert code == 3
+    assert "the service does not run" in told
+
+
 def test_stage_that_is_none_is_a_mistake(bench: Bench) -> None:
     bench.job("aaaa1111")
     with pytest.raises(ConfigError, match="one of prepare, cloud, encode, deliver"):

@@ -128,3 +128,26 @@ def test_span_that_is_none(bench: Bench, since: str) -> None:
     with pytest.raises(ConfigError) as told:
         bench.run("replay", "--rules", str(bench.folder / "rules.toml"), "--since", since)
     assert told.value.code == "EXP-010"
+
+
+def test_guards_are_taken_into_account(bench: Bench) -> None:
+    test = bench.file.read_text() + '\n[test_patients]\nModality = "CT"\n'
+    bench.file.write_text(test)
+    told = tried(bench, RULES)
+    assert told["rules"]["thin"]["jobs_then"] == 0  # type: ignore[index]
+    told = tried(bench, RULES.replace("cost_per_job", 'test_patients = "run"\ncost_per_job'))
+    assert told["rules"]["thin"]["newly runs"] == 1  # type: ignore[index]
+
+
+def test_budget_that_would_be_exceeded_is_named(bench: Bench) -> None:
+    more = "[rules.thin]\njobs_per_day = 1\njobs_per_month = 1\n"
+    tight = RULES.replace("[rules.thin]\n", more)
+    assert tried(bench, tight)["beyond"] == []
+    sent = bench.folder / "again"
+    write_study(make_study(when=datetime(2026, 3, 2, 8, 30), scale=0.05), sent)  # noqa: DTZ001
+    assert receive(bench, sent) != bench.uid  # type: ignore[attr-defined]
+    file = bench.folder / "new.toml"
+    file.write_text(tight)
+    told = bench.run("replay", "--rules", str(file))[1]
+    assert "thin: more matches than jobs_per_day = 1 on 1 day, at most 2" in told
+    assert "thin: more matches than jobs_per_month = 1 on 1 month, at most 2" in told

@@ -27,11 +27,12 @@ def conditions(text: str) -> str:
 def test_the_example_fits_its_site_and_compiles() -> None:
     rules, site = load_rules(CONFIG / "rules.toml"), load_site(CONFIG / "site.toml")
     assert check_rules(rules, site) == []
-    rule, head = compile_rules(rules)
+    rule, echo, bone, head = compile_rules(rules)
+    assert [one.mode for one in (echo, bone)] == ["explain", "explain"]
     assert (head.name, head.mode) == ("head", "explain")
     assert (rule.name, rule.mode, rule.algorithm) == ("lungs", "live", "lungs-and-airways")
     assert [one.name for one in rule.inputs] == ["ct-image"]
-    assert rule.inputs[0].prefer == ("thinnest", "most-instances")
+    assert [one.name for one in rule.inputs[0].wanted[0].prefer] == ["thinnest", "most-instances"]
     assert rule.results.segmentation and rule.results.measurement_report
 
 
@@ -167,6 +168,24 @@ WRONG = {
     "repair twice": (
         GOOD + 'repair = ["shear", "shear"]\n',
         ['8: rules.x.inputs.ct.repair: the repair "shear" twice; expected each once'],
+    ),
+    "mask of a rule that is not there": (
+        GOOD + '[rules.x.inputs.lungs]\nmask = "studdy"\nvolume = { Modality = "SEG" }\n',
+        [
+            (
+                '9: rules.x.inputs.lungs.mask: "studdy" is no rule; expected "study" or another rule (none yet). '
+                "Did you mean study?"
+            )
+        ],
+    ),
+    "mask of the rule's own answer": (
+        GOOD + '[rules.x.inputs.lungs]\nmask = "x"\nvolume = { Modality = "SEG" }\n',
+        [
+            (
+                "9: rules.x.inputs.lungs.mask: x takes masks that come of its own answer; expected a rule whose "
+                "answer does not depend on this one. Each answer would make another job, and be billed"
+            )
+        ],
     ),
     "preferences that exclude each other": (
         GOOD + 'prefer = ["thinnest", "thickest"]\n',

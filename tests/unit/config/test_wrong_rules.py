@@ -1,4 +1,4 @@
-"""Sixty wrong rule files: each mistake with its line and column, what is wrong, and what to write instead."""
+"""Seventy wrong rule files: each mistake with its line and column, what is wrong, and what to write instead."""
 
 from __future__ import annotations
 
@@ -643,6 +643,111 @@ WRONG = {
             (
                 "5:11: defaults.study.StudyDat: no DICOM keyword; expected a keyword or one of @study. Did "
                 "you mean StudyDate?"
+            ),
+        ],
+    ),
+    "a volume that nobody has defined": (
+        'volume = { Modality = "CT", spacing_mm = { max = 2.0 } }\nprefer = ["thinnest"]',
+        'volume = "thin-ct"\n[volumes.thin-chest]\nwhere = { Modality = "CT" }',
+        [
+            (
+                '15:1: rules.lungs.inputs.ct-image.volume: "thin-ct" is no volume of this file; expected '
+                "conditions, or one of its volumes (thin-chest). Did you mean thin-chest?"
+            ),
+        ],
+    ),
+    "the second of two volumes misspelt": (
+        'volume = { Modality = "CT", spacing_mm = { max = 2.0 } }\nprefer = ["thinnest"]',
+        'volume = ["thin", "anny"]\n[volumes.thin]\nwhere = { Rows = 1 }\n[volumes.any]\nwhere = { Rows = 2 }',
+        [
+            (
+                '15:19: rules.lungs.inputs.ct-image.volume[1]: "anny" is no volume of this file; expected '
+                "conditions, or one of its volumes (any, thin). Did you mean any?"
+            ),
+        ],
+    ),
+    "words of a volume beside its name": (
+        'volume = { Modality = "CT", spacing_mm = { max = 2.0 } }\nprefer = ["thinnest"]',
+        'volume = "thin"\nprefer = ["thinnest"]\n[volumes.thin]\nwhere = { Rows = 1 }',
+        [
+            (
+                "16:1: rules.lungs.inputs.ct-image.prefer: prefer beside the name of a volume; expected one "
+                "place for it. Write it under [volumes.thin]"
+            ),
+        ],
+    ),
+    "a volume that is a number": (
+        'volume = { Modality = "CT", spacing_mm = { max = 2.0 } }',
+        "volume = 3",
+        [
+            (
+                "15:1: rules.lungs.inputs.ct-image.volume: the number 3; expected a table of conditions, the "
+                "name of a [volumes.NAME], or a list of such names"
+            ),
+        ],
+    ),
+    "a wrong word in a definition, once for all who name it": (
+        'volume = { Modality = "CT", spacing_mm = { max = 2.0 } }\nprefer = ["thinnest"]',
+        'volume = "thin"\n[rules.lungs.inputs.other]\nvolume = "thin"\n[volumes.thin]\nwhere = { Modalitty = "CT" }',
+        [
+            (
+                "19:11: volumes.thin.where.Modalitty: no DICOM keyword; expected a keyword or one of @volume. "
+                "Did you mean Modality?"
+            ),
+        ],
+    ),
+    "a definition without conditions": (
+        'volume = { Modality = "CT", spacing_mm = { max = 2.0 } }\nprefer = ["thinnest"]',
+        'volume = "thin"\n[volumes.thin]\nprefer = ["thinnest"]',
+        [
+            '16:10: volumes.thin.where: missing. Write where = { Modality = "CT" } under [volumes.thin]',
+        ],
+    ),
+    "a key of a definition misspelt": (
+        'volume = { Modality = "CT", spacing_mm = { max = 2.0 } }\nprefer = ["thinnest"]',
+        'volume = "thin"\n[volumes.thin]\nwhere = { Rows = 1 }\nrepairs = ["shear"]',
+        [
+            "18:1: volumes.thin.repairs: unknown key; expected a key of [volumes.thin]. Did you mean repair?",
+        ],
+    ),
+    "a preferred keyword misspelt": (
+        '"thinnest"',
+        '{ ConvolutionKernal = ["B30f"] }',
+        [
+            (
+                "16:13: rules.lungs.inputs.ct-image.prefer[0].ConvolutionKernal: no DICOM keyword; expected a "
+                "keyword or one of @volume. Did you mean ConvolutionKernel?"
+            ),
+        ],
+    ),
+    "a preferred value alone": (
+        '"thinnest"',
+        '{ ConvolutionKernel = "B30f" }',
+        [
+            (
+                "16:11: rules.lungs.inputs.ct-image.prefer[0]: text; expected a list of values, the best "
+                'first. As in { ConvolutionKernel = ["B30f", "B31f"] }'
+            ),
+        ],
+    ),
+    "two keywords in one preference": (
+        '"thinnest"',
+        '{ ConvolutionKernel = ["B30f"], KVP = [120] }',
+        [
+            (
+                "16:11: rules.lungs.inputs.ct-image.prefer[0]: a table of 2 keys; expected the name of a "
+                "preference, or one keyword and its values, the best first. As in "
+                '{ ConvolutionKernel = ["B30f", "B31f"] }'
+            ),
+        ],
+    ),
+    "a preferred value of the wrong kind": (
+        '"thinnest"',
+        '{ SliceThickness = ["thin", 3] }',
+        [
+            (
+                "16:31: rules.lungs.inputs.ct-image.prefer[0].SliceThickness[0]: text; expected a number, as "
+                "SliceThickness holds. Remove the quotes"
             ),
         ],
     ),

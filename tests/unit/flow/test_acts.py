@@ -26,6 +26,7 @@ from bridge.flow.verdicts import GOING, guard
 from bridge.platforms import Absent, Found, Phase, RemoteJob, Spec, State, Stopped
 from bridge.store.acts import DONE, REFUSED, Acts, Turning
 from bridge.store.alerts import Alerts
+from bridge.store.budgets import Budgets
 from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
 from bridge.store.jobs import Decision, Job, Jobs, JobState, NewJob, Stage, StoredResult
@@ -92,6 +93,7 @@ class Bench:
                 deliveries=Deliveries(self.index),
                 studies=Studies(self.index),
                 alerts=Alerts(self.index),
+                budgets=Budgets(self.index),
                 platform=lambda name: self.cloud,
                 shelf=lambda job: shelf,
                 site=SimpleNamespace(accounts={"gc": account}, destinations={"pacs": there, "old": there}),
@@ -241,7 +243,7 @@ def test_act_that_a_crash_kept_from_its_answer_is_not_done_twice(bench: Bench) -
 
 @pytest.mark.parametrize(
     ("wrong", "outcome", "answer"),
-    [(False, DONE, "nothing has changed"), (True, REFUSED, "CFG-003: no such file")],
+    [(False, DONE, "nothing has changed"), (True, REFUSED, "no such file")],
 )
 def test_rules_are_read_again_when_a_person_asks(
     bench: Bench, wrong: bool, outcome: str, answer: str

@@ -619,3 +619,17 @@ def test_a_file_that_cannot_be_read_now_is_tried_again(
 
 def broken_disk(*_: object) -> None:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_research_results_are_held_where_they_are_no_longer_accepted(
+    bench: DeliveryBench, pacs: SmallPacs
+) -> None:
+    """The rule was checked when it was read; the destination has changed its mind since."""
+    bench.owe(A)
+    bench.jobs.change(A, frozen='{"purpose": "research"}')
+    bench.change("pacs", accepts=("clinical",))
+    bench.look()
+    assert set(bench.outcomes(A)) == {HELD}
+    assert bench.job(A).state is JobState.FAILED
+    assert "research results, and `accepts` of the destination has clinical only" in bench.job(A).reason
+    assert list(pacs.attempts) == []

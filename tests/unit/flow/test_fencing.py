@@ -22,6 +22,7 @@ from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms.protocol import Absent, Found, Newer, RemoteJob, Spec
 from bridge.store.alerts import Alerts
+from bridge.store.budgets import Budgets
 from bridge.store.decisions import Decisions
 from bridge.store.jobs import Decision, Jobs, JobState, NewJob
 from bridge.store.meta import Meta
@@ -84,13 +85,17 @@ class Bench:
         self.cloud = Cloud(())
         account = SimpleNamespace(retry_s=(0.05,))
         self.parts: Any = SimpleNamespace(
-            site=SimpleNamespace(data=self.data, same_machine=True, accounts={"gc": account}),
+            site=SimpleNamespace(
+                data=self.data, same_machine=True, accounts={"gc": account}, opt_out_file=None
+            ),
             key=KEY,
             clock=lambda: self.now,
             meta=Meta(self.index),
             submits=Submits(self.index),
             alerts=Alerts(self.index),
+            budgets=Budgets(self.index),
             jobs=Jobs(self.index),
+            instead=(),
             passing=self.passing,
             platform=lambda name: self.cloud,
             shelf=lambda job: JobShelf(self.data / "jobs" / job),

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bridge.errors import Refused
+from bridge.errors import Damaged
 from bridge.flow.study.intake import MOST_ATTEMPTS
 from bridge.store.instances import Arrived
 from bridge.store.jobs import JobState
-from intake_bench import Bench
+from intake_bench import RULES, Bench
+from made_objects import ct_slice
 
 
 def test_study_is_looked_at_when_it_is_due_and_not_before(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_reason_why_the_study_was_complete_is_in_row_and_timeline(tmp_path: Path
 def test_trouble_with_one_study_keeps_no_other_from_its_turn(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.receive("1.2")
-    turns = iter([Refused("PIX-001", "half a frame")])
+    turns = iter([Damaged("PIX-001", "half a frame")])
 
     def fail_once() -> None:
         for error in turns:
@@ -65,6 +66,35 @@ def test_trouble_with_one_study_keeps_no_other_from_its_turn(tmp_path: Path) -> 
     assert len(bench.jobs.all()) == 2
 
 
+def test_what_pixels_forbid_refuses_the_rule_with_its_numbers_and_no_other(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    (tmp_path / "rules.toml").write_text(
+        "".join(
+            RULES.format(mode="live")
+            .replace("rules.lungs", f"rules.{name}")
+            .replace('"CT" }', f'"CT", SeriesNumber = {number} }}')
+            for name, number in (("lungs", 3), ("thick", 4))
+        )
+    )
+    bench.load_rules()
+    for number in range(4):
+        # Padding of 63536 in unsigned pixels was meant to be -2000, and reads as the brightest tissue.
+        one = ct_slice(number=number, study="1.2", series="1.2.1")
+        one.SeriesNumber, one.PixelRepresentation, one.PixelPaddingValue = 3, 0, 63536
+        one["PixelPaddingValue"].VR = "US"
+        one.PixelData = (63536).to_bytes(2, "little") * 64
+        bench.keep(one)
+        other = ct_slice(number=number, study="1.2", series="1.2.2")
+        other.SeriesNumber = 4
+        bench.keep(other)
+    bench.pass_time(30.0)
+    told = {one.rule: (one.outcome, one.reason) for one in bench.decisions.of_study("1.2")}
+    assert told["lungs"][0] == "refused"
+    assert "PIX-010: padding of 63536" in told["lungs"][1]
+    assert told["thick"][0] == "match"
+    assert [job.rule for job in bench.jobs.all()] == ["thick"]
+
+
 @pytest.mark.parametrize("more", [False, True], ids=["the same once more", "more of it"])
 def test_study_that_never_can_be_decided_is_set_aside_until_it_is_sent_again(
     tmp_path: Path, more: bool
@@ -73,7 +103,7 @@ def test_study_that_never_can_be_decided_is_set_aside_until_it_is_sent_again(
     sent = bench.receive("1.2")
 
     def fail() -> None:
-        raise Refused("PIX-001", "half a frame")
+        raise Damaged("PIX-001", "half a frame")
 
     bench.fail = fail
     for _ in range(MOST_ATTEMPTS + 2):

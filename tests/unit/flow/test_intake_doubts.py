@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pynetdicom import AE
 
-from bridge.errors import Refused
+from bridge.errors import Damaged
 from bridge.receive.listening import Listening, Peer
 from bridge.receive.scp import Receiver
 from bridge.store.jobs import JobState
@@ -176,7 +176,7 @@ def test_undecodable_study_with_a_doubt_is_held_without_being_decoded(tmp_path: 
     bench = Bench(tmp_path)
 
     def fail() -> None:
-        raise Refused("PIX-001", "half a frame")
+        raise Damaged("PIX-001", "half a frame")
 
     bench.fail = fail
     bench.receive("1.2")

@@ -15,6 +15,7 @@ from bridge.dicom.statuses import STORED
 from bridge.errors import BridgeError, ConfigError
 from bridge.flow.acts import abort
 from bridge.flow.acts.asked import find, moved_on, not_so, the_job, waits_for_release
+from bridge.flow.acts.resume_rule import RESUME, resume_rule
 from bridge.flow.acts.retry import retry
 from bridge.flow.job import platform_queue, stage_id
 from bridge.flow.keeping.fencing import LIFT, fence_lift
@@ -137,6 +138,7 @@ ACTS: dict[str, Callable[[Parts, Act], str]] = {
     "cancel": cancel,
     "rerun": rerun,
     LIFT: fence_lift,
+    RESUME: resume_rule,
 }
 
 

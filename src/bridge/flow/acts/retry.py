@@ -38,6 +38,8 @@ def retry(parts: Parts, act: Act) -> str:
         raise not_so(job, "a job that stopped", "`bridge jobs release` lets it go on")
     stage = _stage(parts, job, wanted)
     values, how = _changes(parts, job, stage)
+    if stage in abort.BEFORE and job.remote and _is_dead(parts, job):
+        parts.budgets.spend(job.rule, job.id)
     turning = Turning.AGAIN if stage is Stage.DELIVER else Turning.KEPT
     if not parts.acts.fulfil(act, job, turning=turning, run=job.run + 1, **values):
         raise moved_on(job)

@@ -154,7 +154,7 @@ async def wait(parts: Parts, job: Job) -> Answer | None:
             # The platform is away: that is no news about the job, so the step goes on.
             event(log, "platform.away", level=logging.WARNING, account=job.account, code=trouble.code)
             pause_s = max(trouble.after_s or 0.0, pause(account.retry_s, misses))
-            if not await _rest(parts, job, pause_s):
+            if not await rest(parts, job, pause_s):
                 return STOP
             misses += 1
             away_s += pause_s
@@ -169,11 +169,11 @@ async def wait(parts: Parts, job: Job) -> Answer | None:
         if state.phase is Phase.ENDED:
             _judge(job, state)
             return None
-        if not await _rest(parts, job, state.look_again_s):
+        if not await rest(parts, job, state.look_again_s):
             return STOP
 
 
-async def _rest(parts: Parts, job: Job, pause_s: float) -> bool:
+async def rest(parts: Parts, job: Job, pause_s: float) -> bool:
     """Wait, and say whether the job is still wanted: a person may cancel it, and its place is for another then."""
     while True:
         row = await in_thread(parts.jobs.get, job.id)

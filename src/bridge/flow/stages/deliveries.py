@@ -6,6 +6,7 @@ turn after a pause of its own. The job ends when no destination owes or is owed 
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import time
@@ -73,6 +74,7 @@ def _turn(parts: Parts, job_id: str, destination: str, number: int) -> Answer:
 
 
 def _try(parts: Parts, job: Job, mine: Turn, there: DestinationSettings) -> Answer:
+    _hold_unwanted(parts, job, mine, there)
     away = may_try(parts, job, mine.destination)
     silent = None
     if away is None:
@@ -101,6 +103,16 @@ def _try(parts: Parts, job: Job, mine: Turn, there: DestinationSettings) -> Answ
     )
     parts.turns.later(mine, due_at, code, reason)
     return again(due_at - now)
+
+
+def _hold_unwanted(parts: Parts, job: Job, mine: Turn, there: DestinationSettings) -> None:
+    """Rules are checked when they are read; site.toml may have changed since this job kept its rule."""
+    # A job of before rules had a purpose is clinical.
+    purpose = json.loads(job.frozen).get("purpose", "clinical")
+    if purpose not in there.accepts:
+        owed = [d.sop_instance_uid for d in _left(parts, mine, there)[0]]
+        reason = f"{purpose} results, and `accepts` of the destination has {' and '.join(there.accepts)} only"
+        parts.deliveries.hold(mine.job_id, mine.destination, owed, HELD, reason)
 
 
 def _left(parts: Parts, mine: Turn, there: DestinationSettings) -> tuple[list[Delivery], list[Delivery]]:

@@ -6,7 +6,7 @@ from bridge.errors import Held
 from bridge.export.parcel import Order
 from bridge.flow.engine import in_thread
 from bridge.flow.parts import Parts
-from bridge.flow.stages import cloud
+from bridge.flow.stages import cloud, leaving
 from bridge.flow.stages.cloud import REMOTE
 from bridge.flow.verdicts import Answer
 from bridge.platforms.protocol import RemoteJob
@@ -31,7 +31,7 @@ async def submit(parts: Parts, job: Job, name: str) -> Answer | None:
                 "one that is gone on with",
                 "Look at the platform; `bridge jobs retry` then makes the job anew, which is billed",
             )
-    answer = None if _is_made(order, remote) else await cloud.submit(parts, job, name)
+    answer = None if _is_made(order, remote) else await leaving.submit(parts, job, name)
     row = await in_thread(parts.jobs.get, job.id)
     made = REMOTE.validate_json(row.remote).remote_id
     if made:

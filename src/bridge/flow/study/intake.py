@@ -16,22 +16,25 @@ from functools import partial
 from pydantic import TypeAdapter
 
 from bridge.dicom.uids import keyed_name
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Refused
 from bridge.flow.parts import Parts
 from bridge.flow.stages.inputs import repairs_of, tolerance_of
 from bridge.flow.study import versions
 from bridge.flow.study.complete import Complete, Completeness, Wait
-from bridge.flow.study.contents import content, known_content, mend
+from bridge.flow.study.contents import content, known_content, made_by, mend
 from bridge.flow.study.doubts import Doubt, doubts
+from bridge.flow.study.guard import Watch, budget_of, guards_now
 from bridge.flow.study.rulebook import Rules
 from bridge.flow.verdicts import pause
 from bridge.log import event
 from bridge.rules import Choice, Explanation, Match, Outcome, Rule, Study, choose, job_id
+from bridge.store.budgets import CODES
 from bridge.store.jobs import Decision, JobState, NewJob
 from bridge.store.not_begun import REPLACED
 from bridge.store.studies import GONE, INCOMPLETE
 from bridge.store.studies import Study as StudyRow
 from bridge.volumes import Volume, candidates_of
+from bridge.volumes.masks import masks_of
 
 log = logging.getLogger("bridge.intake")
 
@@ -52,16 +55,19 @@ class Intake:
         self.use(rules)
         self._today = today
         self._completeness = Completeness(parts)
+        self._watch = Watch(parts)
         self._rests: dict[str, float] = {}
 
     def use(self, rules: Rules) -> None:
         """Decide by these rules from the next study on."""
         self._rules = [rule for rule in rules.compiled if rule.mode != "off"]
         self._models = rules.models
+        self._rulebook = rules
 
     def tick(self) -> None:
         """One look. An error of one study never keeps another from its turn."""
         now = self._parts.clock()
+        self._watch.tick(self._models)
         for study in self._completeness.due():
             if self._rests.get(study.name, now) > now:
                 continue
@@ -130,13 +136,19 @@ class Intake:
             today=self._today(),
             calling_ae_titles=self._parts.instances.calling_ae_titles(uid),
             source=study.source,
+            made_by=made_by(self._parts.jobs, uid, self._rules),
         )
         doubtful = self._doubts(study, seen, complete)
-        candidates = candidates_of(held, tolerance_of(self._parts.site))
+        tolerance = tolerance_of(self._parts.site)
+        candidates = candidates_of(held, tolerance)
+        masks = (
+            masks_of(held, tolerance) if any(one.mask for rule in self._rules for one in rule.inputs) else ()
+        )
+        guards = guards_now(self._parts.site, self._rulebook.test_patients)
         made: list[Decision] = []
         against: dict[str, Doubt] = {}
         for rule in self._rules:
-            choice = choose(rule, seen, candidates, partial(mend, self._parts))
+            choice = choose(rule, seen, candidates, partial(mend, self._parts), masks, guards=guards)
             stands = self._against(study, rule, choice, doubtful)
             against |= {one.mark: one for one in stands}
             made.append(self._decision(study, rule, choice, stands))
@@ -144,7 +156,8 @@ class Intake:
         marks = " ".join(against)
         new = self._parts.decisions.decide(uid, study.due_at, made, complete=complete.reason, doubts=marks)
         self._alert(study, list(against.values()))
-        for decision in made:
+        paused = {one.rule: one for one in self._parts.decisions.of_study(uid) if one.code in CODES}
+        for decision in (paused.get(one.rule, one) for one in made):
             event(
                 log,
                 "rule.decided",
@@ -230,8 +243,15 @@ class Intake:
         if against:
             code = against[0].code
             explanation = replace(explanation, outcome=Outcome.HELD, reason=_sentence(against))
-        elif choice.volumes is not None and self._models[rule.name].mode != "explain":
-            job = self._job(study, rule, choice.volumes, explanation)
+        else:
+            code = choice.code
+            if choice.volumes is not None and self._models[rule.name].mode != "explain":
+                try:
+                    job = self._job(study, rule, choice.volumes, explanation)
+                except Refused as refusal:
+                    # What only the pixels tell. The other rules of the study go on.
+                    reason = f"{refusal.code}: {refusal.sentence()}"
+                    explanation = replace(explanation, outcome=Outcome.REFUSED, reason=reason)
         return Decision(
             rule=rule.name,
             outcome=explanation.outcome,
@@ -239,6 +259,7 @@ class Intake:
             explanation=EXPLANATION.dump_json(explanation).decode(),
             job=job,
             code=code,
+            budget=budget_of(self._models[rule.name]),
         )
 
     def _job(
@@ -262,7 +283,7 @@ class Intake:
             declared_version=model.version,
             state=JobState.HELD if held else JobState.READY,
             reason="the rule holds its jobs until a person releases them" if held else "",
-            frozen=model.model_dump_json(),
+            frozen=self._rulebook.frozen(rule.name, explanation.inputs).model_dump_json(),
             inputs=json.dumps(numbers),
             contents=json.dumps(contents),
         )
