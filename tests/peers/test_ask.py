@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import ROOT, peer_tool
-from tests.peers.way import NAMESPACE
+from tests.conftest import peer_tool
+from tests.peers.namespace import run_in_namespace
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
@@ -18,21 +16,7 @@ pytestmark = [pytest.mark.peer, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("ask")
-    unshare = (peer_tool("unshare"), *NAMESPACE)
-    if subprocess.run([*unshare, "true"], capture_output=True, timeout=20, check=False).returncode:
-        pytest.skip("needs a network namespace (unshare --user --net), which this system does not allow")
-    command = [*unshare, sys.executable, "-m", "tests.peers.ask_in_namespace", folder, peer_tool("Orthanc")]
-    path = ":".join([str(ROOT / "tests"), str(ROOT)])
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin:/usr/sbin", "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_in_namespace("ask_in_namespace", folder, peer_tool("Orthanc"), within_s=120)
     return json.loads(Path(folder / "facts.json").read_text())
 
 

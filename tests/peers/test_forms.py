@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +14,13 @@ import pytest
 from pydantic import TypeAdapter
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from tests.conftest import ROOT, data_folder, peer_tool
+from tests.conftest import data_folder, peer_tool
 from tests.peers.forms_in_namespace import Facts
 from tests.peers.house import Order
+from tests.peers.namespace import run_in_namespace
 from tests.peers.validators import errors_of_ours, measurement_groups, segmentation_images
 from tests.peers.voxels import bare_mha, marked, onto
-from tests.peers.way import MASK, NAMESPACE, RUN_S, SEG, SR
+from tests.peers.way import MASK, RUN_S, SEG, SR
 
 from bridge.flow.stages.cloud import OUTPUT_LIST
 from bridge.itk import ItkImage, read_image
@@ -92,19 +91,8 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Form]:
         storescu=peer_tool("storescu"),
         studies=tuple(studies.values()),
     )
-    unshare = (peer_tool("unshare"), *NAMESPACE)
-    if subprocess.run([*unshare, "true"], capture_output=True, timeout=20, check=False).returncode:
-        pytest.skip("needs a network namespace (unshare --user --net), which this system does not allow")
     (folder / "order.json").write_bytes(TypeAdapter(Order).dump_json(order))
-    done = subprocess.run(
-        [*unshare, sys.executable, "-m", "tests.peers.forms_in_namespace", str(folder / "order.json")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=RUN_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_in_namespace("forms_in_namespace", folder / "order.json", within_s=RUN_S)
     facts = TypeAdapter(Facts).validate_json((folder / "facts.json").read_bytes())
     assert {one.status for one in facts.sent} == {0}, [one.output for one in facts.sent]
     index = Index(folder / "data" / "index.sqlite")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
@@ -16,7 +14,8 @@ from pydicom import dcmread
 from tests.conftest import ROOT, data_folder, peer_tool
 from tests.peers.house import Order
 from tests.peers.loop_in_namespace import FORWARDED_AGAIN, Facts
-from tests.peers.way import NAMESPACE, RUN_S, SEG, SR
+from tests.peers.namespace import run_in_namespace
+from tests.peers.way import RUN_S, SEG, SR
 
 from bridge.store.decisions import Decisions
 from bridge.store.jobs import Decision, Job, Jobs
@@ -45,21 +44,9 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
         storescu=peer_tool("storescu"),
         studies=(data_folder(HEAD),),
     )
-    unshare = (peer_tool("unshare"), *NAMESPACE)
-    if subprocess.run([*unshare, "true"], capture_output=True, timeout=20, check=False).returncode:
-        pytest.skip("needs a network namespace (unshare --user --net), which this system does not allow")
     (folder / "rules.toml").write_text(_example_rule_gone_live())
     (folder / "order.json").write_bytes(TypeAdapter(Order).dump_json(order))
-    done = subprocess.run(
-        [*unshare, sys.executable, "-m", "tests.peers.loop_in_namespace", str(folder / "order.json")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=RUN_S,
-        check=False,
-    )
-    log = folder / "bridge.log"
-    assert done.returncode == 0, f"{done.stderr[-3000:]}\n{log.read_text()[-3000:] if log.exists() else ''}"
+    run_in_namespace("loop_in_namespace", folder / "order.json", within_s=RUN_S, log=folder / "bridge.log")
     facts = TypeAdapter(Facts).validate_json((folder / "facts.json").read_bytes())
     index = Index(folder / "data" / "index.sqlite")
     try:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,11 +17,11 @@ import pytest
 from pydantic import TypeAdapter
 from pydicom import dcmread
 from pydicom.filereader import read_file_meta_info
-from tests.conftest import ROOT, data_folder, peer_tool
+from tests.conftest import data_folder, peer_tool
+from tests.peers.namespace import run_in_namespace
 from tests.peers.raw_sender import Offer, RawSender, data_set_at, offer
 from tests.peers.receive_in_namespace import BRIDGE, CALLING, STORESCP, Facts, Order
 from tests.peers.receiving import receiving
-from tests.peers.way import NAMESPACE
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
@@ -149,20 +147,8 @@ def both(tmp_path_factory: pytest.TempPathFactory, figures: list[str]) -> Both:
     folder = tmp_path_factory.mktemp("dcmsend")
     data = data_folder()
     order = Order(folder=folder, data=data, dcmsend=peer_tool("dcmsend"), storescp=peer_tool("storescp"))
-    unshare = (peer_tool("unshare"), *NAMESPACE)
-    if subprocess.run([*unshare, "true"], capture_output=True, timeout=20, check=False).returncode:
-        # storescp would listen on all interfaces of this machine.
-        pytest.skip("needs a network namespace (unshare --user --net), which this system does not allow")
     (folder / "order.json").write_bytes(TypeAdapter(Order).dump_json(order))
-    done = subprocess.run(
-        [*unshare, sys.executable, "-m", "tests.peers.receive_in_namespace", str(folder / "order.json")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=RUN_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_in_namespace("receive_in_namespace", folder / "order.json", within_s=RUN_S)
     kept = {BRIDGE: held(folder / BRIDGE / "instances"), STORESCP: held(folder / STORESCP)}
     sent = {called: report(folder / f"{called}.report", data) for called in (BRIDGE, STORESCP)}
     for called in (STORESCP, BRIDGE):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 from pydantic import TypeAdapter
 from pydicom import dcmread
-from tests.conftest import ROOT, data_folder, peer_tool
+from tests.conftest import data_folder, peer_tool
 from tests.peers.house import Order
+from tests.peers.namespace import run_in_namespace
 from tests.peers.thread_in_namespace import Facts
 
 from bridge.flow.stages.cloud import OUTPUT_LIST
@@ -24,7 +22,6 @@ from bridge.store.tables import Index
 
 MASK = "lung-segmentation"
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
-NAMESPACE = ("--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child")
 """Nothing in it is reachable from outside, and nothing of it outlives the process that was started."""
 RUN_S = 400
 
@@ -141,20 +138,8 @@ def run_thread(folder: Path) -> Thread:
         storescu=peer_tool("storescu"),
         studies=tuple(studies.values()),
     )
-    unshare = (peer_tool("unshare"), *NAMESPACE)
-    if subprocess.run([*unshare, "true"], capture_output=True, timeout=20, check=False).returncode:
-        # Orthanc would listen on all interfaces of this machine.
-        pytest.skip("needs a network namespace (unshare --user --net), which this system does not allow")
     (folder / "order.json").write_bytes(TypeAdapter(Order).dump_json(order))
-    done = subprocess.run(
-        [*unshare, sys.executable, "-m", "tests.peers.thread_in_namespace", str(folder / "order.json")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=RUN_S,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stderr[-3000:]}\n{_log(folder / 'bridge.log')}"
+    run_in_namespace("thread_in_namespace", folder / "order.json", within_s=RUN_S, log=folder / "bridge.log")
     facts = TypeAdapter(Facts).validate_json((folder / "facts.json").read_bytes())
     return Thread(
         folder=folder,
@@ -184,7 +169,3 @@ def _ways(folder: Path, studies: dict[str, Path]) -> dict[str, Way]:
     finally:
         index.close()
     return ways
-
-
-def _log(file: Path) -> str:
-    return file.read_text()[-3000:] if file.exists() else "no bridge.log"

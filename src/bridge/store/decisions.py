@@ -72,7 +72,7 @@ class Decisions:
             connection.execute(
                 sa.update(studies)
                 .where(this, studies.c.due_at == due_at)
-                .values(state="decided", attempts=0, waits="", complete=complete, doubts=doubts)
+                .values(state=DECIDED, attempts=0, waits="", complete=complete, doubts=doubts)
             )
         return new
 

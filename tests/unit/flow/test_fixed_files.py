@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import zipfile
@@ -11,7 +12,7 @@ import pytest
 
 from bridge.errors import Held, Refused
 from bridge.flow.stages.fixed_files import copy_all, media_type_of
-from bridge.flow.stages.shelf import JobShelf
+from bridge.flow.stages.shelf import FileSink, JobShelf
 
 DICOM = bytes(128) + b"DICM" + bytes(8)
 
@@ -115,3 +116,16 @@ def test_objects_of_a_patient_never_leave_as_a_file(
 def test_kind_of_a_file_is_told_by_what_it_holds(tmp_path: Path, content: bytes, media_type: str) -> None:
     (tmp_path / "file.zip").write_bytes(content)
     assert media_type_of(tmp_path / "file.zip") == media_type
+
+
+def test_full_disk_of_our_own_is_no_fault_of_the_file(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "atlas.bin").write_bytes(b"atlas")
+
+    def full(sink: FileSink, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(FileSink, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        copy_all(folder, JobShelf(tmp_path / "job"), {"atlas": named("atlas.bin", b"atlas")})

@@ -6,12 +6,11 @@ import asyncio
 import logging
 
 from bridge.errors import BridgeError, TryLater, Unauthorized
-from bridge.export.parcel import Order, Repeat
+from bridge.export.parcel import Repeat
 from bridge.flow.at_work import at_work, is_at_work
 from bridge.flow.engine import in_thread
 from bridge.flow.parts import Parts
-from bridge.flow.stages.cloud import PARCEL, REMOTE, SPEC
-from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
+from bridge.flow.stages.cloud import REMOTE, parcel_of, spec_of
 from bridge.flow.verdicts import STOP, Answer, again, pause
 from bridge.log import event
 from bridge.platforms.protocol import AskAgain, Found, RemoteJob, Stopped
@@ -39,7 +38,7 @@ def wanted(job: Job) -> bool:
 def committed(parts: Parts, job: Job, remote: RemoteJob) -> bool:
     """Whether the step that costs was begun: the platform may have a job."""
     try:
-        order = _order(parts, job)
+        order = parcel_of(parts, job.id).order
     except FileNotFoundError:
         return bool(remote.begun)
     done = {*remote.begun, *remote.notes}
@@ -86,15 +85,13 @@ async def _tell(parts: Parts, job: Job, attempt: int) -> Answer:
 async def _found(parts: Parts, job: Job, remote: RemoteJob) -> RemoteJob:
     """The job with what is noted of it at the platform, where the step that makes it left no note here."""
     try:
-        order = _order(parts, job)
+        order = parcel_of(parts, job.id).order
     except FileNotFoundError:
         return remote
     unsure = [step for step in order.steps if step.name in remote.begun and step.name not in remote.notes]
     if not any(step.repeat is Repeat.FIND_FIRST for step in unsure):
         return remote
-    with parts.shelf(job.id).open(SPEC_FILE) as stream:
-        spec = SPEC.validate_json(stream.read())
-    match await parts.platform(job.account).find(remote, spec, order):
+    match await parts.platform(job.account).find(remote, spec_of(parts, job.id), order):
         case Found(job=there):
             await in_thread(lambda: parts.jobs.change(job.id, remote=REMOTE.dump_json(there).decode()))
             return there
@@ -102,11 +99,6 @@ async def _found(parts: Parts, job: Job, remote: RemoteJob) -> RemoteJob:
             raise TryLater("CLD-005", "the platform cannot say yet whether it has the job", after_s=after_s)
         case _:
             return remote
-
-
-def _order(parts: Parts, job: Job) -> Order:
-    with parts.shelf(job.id).open(PARCEL_FILE) as stream:
-        return PARCEL.validate_json(stream.read()).order
 
 
 def _keep(parts: Parts, job: Job, name: str, reason: str) -> None:

@@ -248,7 +248,7 @@ def _judge(job: Job, state: State) -> None:
 
 async def look(parts: Parts, job: Job, platform: Platform, remote: RemoteJob, order: Order) -> RemoteJob:
     """Find before create. Comes back with the notes of a job that was found, or unchanged when there is none."""
-    spec: Spec = await in_thread(lambda: SPEC.validate_json(parts.shelf(job.id).open(SPEC_FILE).read()))
+    spec: Spec = await in_thread(spec_of, parts, job.id)
     found = await platform.find(remote, spec, order)
     match found:
         case Found():
@@ -277,6 +277,12 @@ def _remote(job: Job) -> RemoteJob:
 def parcel_of(parts: Parts, job_id: str) -> Parcel:
     with parts.shelf(job_id).open(PARCEL_FILE) as stream:
         return PARCEL.validate_json(stream.read())
+
+
+def spec_of(parts: Parts, job_id: str) -> Spec:
+    """The description of the algorithm for which the parcel of a job was made."""
+    with parts.shelf(job_id).open(SPEC_FILE) as stream:
+        return SPEC.validate_json(stream.read())
 
 
 def _point(step: Step) -> str:

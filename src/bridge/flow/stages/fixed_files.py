@@ -6,7 +6,7 @@ import codecs
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -59,12 +59,10 @@ def copy_all(folder: Path, shelf: JobShelf, values: Mapping[str, Any]) -> dict[s
 
 
 def _copied(socket: str, source: Path, file: FixedFile, shelf: JobShelf, ref: str) -> Copied:
-    try:
-        with source.open("rb") as stream, shelf.sink(ref) as sink:
-            while chunk := stream.read(CHUNK_BYTES):
-                sink.write(chunk)
-    except (OSError, ValueError):
-        raise _changed(socket, "cannot be read any more") from None
+    with shelf.sink(ref) as sink:
+        # Only reading is caught: a full disk is trouble of this machine, and the job waits for it.
+        for chunk in _chunks(socket, source):
+            sink.write(chunk)
     if sink.sha256 != file.sha256:
         raise _changed(socket, "is another than when the rules were read")
     media_type = media_type_of(shelf.path(ref))
@@ -80,6 +78,22 @@ def _copied(socket: str, source: Path, file: FixedFile, shelf: JobShelf, ref: st
         sha256=sink.sha256,
         requested=RequestedFile(input=socket, media_type=media_type, size_bytes=sink.size_bytes),
     )
+
+
+def _chunks(socket: str, source: Path) -> Iterator[bytes]:
+    try:
+        stream = source.open("rb")
+    except (OSError, ValueError):
+        raise _changed(socket, "cannot be read any more") from None
+    with stream:
+        while True:
+            try:
+                chunk = stream.read(CHUNK_BYTES)
+            except OSError:
+                raise _changed(socket, "cannot be read any more") from None
+            if not chunk:
+                return
+            yield chunk
 
 
 def media_type_of(file: Path) -> str:
@@ -144,5 +158,5 @@ def _changed(socket: str, what: str) -> Held:
         "PRE-003",
         f"the file for {socket} {what}",
         "the file that the rule names, as it was",
-        "Put it back and retry the job; for a new one, restart the bridge and cancel this job",
+        "Put it back and retry the job; for a new one, `bridge rules reload`, then cancel this job",
     )
