@@ -106,6 +106,18 @@ PROCEDURES = {
 
 PRIVATE_SCHEME = "99BRIDGE"
 
+PRESENCE = dcm("121052", "Presence of property")
+ABSENT = dcm("121054", "Absent")
+
+MILLIMETER = ucum("mm", "millimeter")
+MESH_VOLUME = Quantity(
+    concept=Concept(scheme="IBSI", code="RNU0", meaning="Volume of Mesh"), unit=VOLUME.unit
+)
+MESH_AREA = Quantity(
+    concept=Concept(scheme="IBSI", code="C0JK", meaning="Surface Area of Mesh"),
+    unit=ucum("mm2", "square millimeter"),
+)
+
 _ALIKE = {
     "lungs": "lung",
     "kidneys": "kidney",
@@ -145,7 +157,8 @@ def private_schemes(concepts: Iterable[Concept]) -> tuple[str, ...]:
 
 
 def _words(name: str) -> tuple[str, ...]:
-    found = re.findall(r"[a-z0-9]+", name.casefold())
+    # Platforms for teeth write "tooth36".
+    found = re.findall(r"tooth(?=[0-9]{2}\b)|[a-z0-9]+", name.casefold())
     alike = " ".join(_ALIKE.get(word, word) for word in found).split()
     return tuple(sorted(set(alike) - _SMALL_WORDS))
 
@@ -163,4 +176,9 @@ def _table() -> dict[tuple[str, ...], Anatomy]:
         )
         for name in (row["key"], row["label"]):
             table.setdefault(_words(name), anatomy)
+    # PS3.16 has no code for it, and one of SNOMED CT has not been verified.
+    canal = private_code("mandibular-canal", "Mandibular canal")
+    for side, concept in {"": None, **SIDES}.items():
+        anatomy = Anatomy(category=ANATOMICAL_STRUCTURE, type=canal, side=concept)
+        table.setdefault(_words(f"{side} mandibular canal"), anatomy)
     return table

@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -98,14 +98,24 @@ def read_body(path: Path) -> tuple[bytes, str]:
     """
     try:
         with path.open("rb") as stream:
-            read_preamble(stream, force=False)
-            # Always Explicit VR Little Endian; the group length may be missing, so stop at the next group.
-            meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
-            return stream.read(), str(meta["TransferSyntaxUID"].value)
+            return body_of(stream)
+    except OSError:
+        raise _no_part10() from None
+
+
+def body_of(stream: BinaryIO) -> tuple[bytes, str]:
+    """As `read_body`, of an open file that can be read from its beginning to its end."""
+    try:
+        read_preamble(stream, force=False)
+        # Always Explicit VR Little Endian; the group length may be missing, so stop at the next group.
+        meta = read_dataset(stream, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
+        return stream.read(), str(meta["TransferSyntaxUID"].value)
     except Exception:  # noqa: BLE001 - as above
-        raise Refused(
-            "RCV-002", "a file without DICOM File Meta Information", "a Part 10 file (PS3.10 7.1)"
-        ) from None
+        raise _no_part10() from None
+
+
+def _no_part10() -> Refused:
+    return Refused("RCV-002", "a file without DICOM File Meta Information", "a Part 10 file (PS3.10 7.1)")
 
 
 def read_file(path: Path) -> tuple[Header, str]:

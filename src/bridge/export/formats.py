@@ -1,4 +1,7 @@
-"""The table of formats in which a volume may leave: one row per writer."""
+"""The table of formats in which a volume may leave: one row per writer.
+
+Of voxels, or of the objects they came in; only the second kind carries a header, de-identified.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,19 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from bridge.errors import ConfigError, Refused
+from bridge.errors import ConfigError
 from bridge.export.mha import write_mha, write_mha_compressed
 from bridge.export.nifti import write_nifti, write_nifti_gz
 from bridge.export.nrrd import write_nrrd, write_nrrd_compressed
+from bridge.export.objects import Objects, Sinks, write_archive, write_files, write_multi_frame
 from bridge.export.written import Sink, Voxels, Written
 from bridge.volumes.volume import Geometry
 
-__all__ = ["FORMATS", "Format", "Sink", "Voxels", "Written", "format_named"]
+__all__ = ["FORMATS", "Format", "ObjectFormat", "Sink", "Voxels", "Written", "format_named"]
 
 BYTES = "application/octet-stream"
 """None is registered for MetaImage, NIfTI or NRRD."""
+DICOM = "application/dicom"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,29 +35,23 @@ class Format:
     """With its dot."""
     media_type: str
     write: Callable[[Geometry, Voxels, Sink], Written]
-    names_the_patient: bool = False
-    """It carries the header of its source: refused as long as nothing takes the patient out of it."""
 
 
-def refuse(geometry: Geometry, voxels: Voxels, sink: Sink) -> Written:
-    """What stands where a writer would.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectFormat:
+    """A way to write the de-identified objects of a volume, which carry headers, into files."""
 
-    Raises:
-        Refused: EXP-005, always.
-    """
-    raise _names_the_patient()
-
-
-def _names_the_patient() -> Refused:
-    return Refused(
-        "EXP-005",
-        "a DICOM format, which carries the header of its source",
-        "a format without one, as long as headers are not de-identified: mha, nii or nrrd",
-        "Choose an input of the algorithm that takes one of them",
-    )
+    name: str
+    extension: str
+    media_type: str
+    write: Callable[[Objects, Sinks], tuple[Written, ...]]
+    multi_frame: bool = False
+    """Takes one multi-frame object only."""
+    many: bool = False
+    """A file for each object; else one."""
 
 
-FORMATS: Mapping[str, Format] = MappingProxyType(
+FORMATS: Mapping[str, Format | ObjectFormat] = MappingProxyType(
     {
         one.name: one
         for one in (
@@ -62,42 +61,29 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             Format(name="nii.gz", extension=".nii.gz", media_type="application/gzip", write=write_nifti_gz),
             Format(name="nrrd", extension=".nrrd", media_type=BYTES, write=write_nrrd),
             Format(name="nrrd-compressed", extension=".nrrd", media_type=BYTES, write=write_nrrd_compressed),
-            Format(
-                name="dicom",
-                extension=".dcm",
-                media_type="application/dicom",
-                write=refuse,
-                names_the_patient=True,
+            ObjectFormat(name="dicom", extension=".dcm", media_type=DICOM, write=write_files, many=True),
+            ObjectFormat(
+                name="dicom-zip", extension=".zip", media_type="application/zip", write=write_archive
             ),
-            Format(
-                name="dicom-zip",
-                extension=".zip",
-                media_type="application/zip",
-                write=refuse,
-                names_the_patient=True,
-            ),
-            Format(
+            ObjectFormat(
                 name="dicom-multi-frame",
                 extension=".dcm",
-                media_type="application/dicom",
-                write=refuse,
-                names_the_patient=True,
+                media_type=DICOM,
+                write=write_multi_frame,
+                multi_frame=True,
             ),
         )
     }
 )
 
 
-def format_named(name: str) -> Format:
+def format_named(name: str) -> Format | ObjectFormat:
     """The format of that name.
 
     Raises:
         ConfigError: EXP-001, no such format; names the known ones.
-        Refused: EXP-005, it is known and must not leave.
     """
     if name in FORMATS:
-        if FORMATS[name].names_the_patient:
-            raise _names_the_patient()
         return FORMATS[name]
     near = get_close_matches(name, FORMATS, n=1)
     raise ConfigError(

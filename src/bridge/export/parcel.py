@@ -34,20 +34,24 @@ class Step:
     """Steps whose notes this one reads."""
     commits: bool = False
     """Money or work may begin here."""
+    sends: tuple[str, ...] = ()
+    """Inputs whose files or values leave the house with it."""
     repeat: Repeat = Repeat.SAFE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderedFile:
-    """A volume that the platform wants as one file."""
+    """A volume, or a mesh, that the platform wants as one file."""
 
     input: str
     format: str
-    """A name of the table of formats in `export.formats`, for example `mha`."""
+    """A name of the table of formats in `export.formats`, for example `mha`; of a mesh, what it is: `stl` or `obj`."""
     file_name: str
     """Neutral: says nothing about patient, study or house."""
     as_labels: bool = False
     """Voxels leave as unsigned 8-bit integers."""
+    uncompressed: bool = False
+    """Of a DICOM format: compressed objects leave decoded, in Explicit VR Little Endian."""
     labels: tuple[int, ...] = ()
     """With `as_labels`: the values that may occur besides 0; () where any will do."""
 
@@ -91,6 +95,8 @@ class ParcelFile:
     file_name: str
     size_bytes: int
     sha256: str
+    format: str = ""
+    """As it was ordered; "" for a file of the site's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,14 @@ class Parcel:
     order: Order
     files: tuple[ParcelFile, ...]
     values: tuple[OrderedValue, ...] = ()
+    pseudonym: str = ""
+    """What the patient is called outside, whether or not a file says it."""
+    profile: str = ""
+    """Digest of all that decides what of a person is in the files."""
 
     def file(self, input_name: str) -> ParcelFile:
         return next(file for file in self.files if file.input == input_name)
+
+    def files_of(self, input_name: str) -> tuple[ParcelFile, ...]:
+        """All of an input: a format may make a file for each object."""
+        return tuple(file for file in self.files if file.input == input_name)

@@ -23,6 +23,8 @@ from pydicom.uid import (
     LegacyConvertedEnhancedMRImageStorage,
     LegacyConvertedEnhancedPETImageStorage,
     MRImageStorage,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     PositronEmissionTomographyImageStorage,
     XRay3DAngiographicImageStorage,
     XRay3DCraniofacialImageStorage,
@@ -38,7 +40,13 @@ SLICE_CLASSES = frozenset({CTImageStorage, MRImageStorage, PositronEmissionTomog
 A list of what is known instead of what is not: a Secondary Capture may carry a position too, and is a picture.
 """
 
-MULTI_FRAME_CLASSES = frozenset(
+CAPTURE_CLASSES = frozenset(
+    {MultiFrameGrayscaleByteSecondaryCaptureImageStorage, MultiFrameGrayscaleWordSecondaryCaptureImageStorage}
+)
+"""Secondary captures that may have functional groups (PS3.3 A.8.3, A.8.4), in which some makers of cone beam CT give
+their slices. They may as well show a screen: a rule takes one only where it says so."""
+
+MULTI_FRAME_CLASSES = CAPTURE_CLASSES | frozenset(
     {
         EnhancedCTImageStorage,
         EnhancedMRImageStorage,

@@ -114,13 +114,21 @@ def laid_on(mask: Volume, image: Volume) -> Volume:
         return mask
     own = mask.geometry.affine_lps
     firsts = np.array([plane.position_lps for plane in mask.planes])
-    lasts = firsts + (rows - 1) * own[:3, 1] + (columns - 1) * own[:3, 2]
-    slots = np.rint((firsts - grid.origin_lps) @ np.array(grid.slice_step_lps) / grid.spacing_mm[0])
-    for points, corner in ((firsts, (0, 0)), (lasts, (rows - 1, columns - 1))):
-        index = np.array([(slot, *corner, 1.0) for slot in slots])
-        if np.abs((index @ grid.affine_lps.T)[:, :3] - points).max() > ALIKE_MM:
-            return mask
+    across = (rows - 1) * own[:3, 1] + (columns - 1) * own[:3, 2]
+    slots = np.rint((firsts - grid.origin_lps) @ np.array(grid.slice_step_lps) / grid.spacing_mm[0]).astype(
+        int
+    )
     if slots.min() < 0 or slots.max() >= grid.shape[0]:
+        return mask
+    affine = grid.affine_lps
+    on_grid = affine[:3, 3] + slots[:, None] * affine[:3, 0]
+    # Slices lie beside a regular grid by as much as is tolerated, and a mask made of them lies where they do.
+    slices = on_grid
+    if image.mending is None and len(image.planes) == grid.shape[0]:
+        slices = np.array([image.planes[slot].position_lps for slot in slots])
+    beside = np.minimum(np.abs(firsts - on_grid).max(axis=1), np.abs(firsts - slices).max(axis=1))
+    slant = np.abs((rows - 1) * affine[:3, 1] + (columns - 1) * affine[:3, 2] - across)
+    if max(float(beside.max()), float(slant.max())) > ALIKE_MM:
         return mask
     return replace(mask, geometry=grid, slots=tuple(int(slot) for slot in slots))
 

@@ -41,6 +41,10 @@ class FrugalReader(Protocol):
         """Whether reading twice costs little."""
 
 
+class TooNarrow(Exception):
+    """A value does not fit into the type that was hoped for; raised before its slice is given."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slices:
     """The rescaled values of a volume, read anew at each iteration: one slice is in memory at a time."""
@@ -49,28 +53,41 @@ class Slices:
     reader: Reader
     dtype: np.dtype[Any]
     """As `read_values` chooses it."""
+    possible: tuple[tuple[int, int], ...] = ()
+    """Ends of the stored values of each plane by its header, where they do not prove that int16 holds what is rescaled:
+    each slice is looked at. () where `dtype` is known to be right."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.volume.geometry.shape
 
     def __iter__(self) -> Iterator[Array]:
-        """Each slice, (rows, columns), in an array of its own. Raises what the reader raises, and Damaged (PIX-007)."""
+        """Each slice, (rows, columns), in an array of its own.
+
+        Raises what the reader raises, Damaged (PIX-007), and `TooNarrow` where int16 was hoped for.
+        """
         fill = _filling(self.reader)
-        for plane in self.volume.planes:
+        for number, plane in enumerate(self.volume.planes):
             out = np.empty(self.shape[1:], self.dtype)
             if self.dtype.kind == "f":
                 _rescale(_stored(self.volume, plane, fill), plane, out)
             else:
-                _rescale_whole(_stored(self.volume, plane, fill, out), plane, out.view(np.uint16))
+                stored = _stored(self.volume, plane, fill, out)
+                if self.possible and not _fits(stored, plane, *self.possible[number]):
+                    raise TooNarrow
+                _rescale_whole(stored, plane, out.view(np.uint16))
             yield out
 
 
-def slices_of(volume: Volume, reader: Reader) -> Slices | Array:
+def slices_of(volume: Volume, reader: Reader, *, hoping: bool = False) -> Slices | Array:
     """The values of `read_values`, slice by slice where their type is known without decoding the volume twice.
 
     It is known from the headers where what Bits Stored can hold is rescaled to int16 or where a slope is fractional,
     and from a first reading where that costs little. Else all values are read into one array.
+
+    Args:
+        hoping: in place of that first reading or that array, take int16 for granted until a value proves otherwise;
+            whoever iterates begins again when `TooNarrow` is raised. Nearly every image fits, and is read once.
     """
     if volume.slots or (volume.mending and volume.mending.ways):
         return read_values(volume, reader)
@@ -78,9 +95,11 @@ def slices_of(volume: Volume, reader: Reader) -> Slices | Array:
         return Slices(volume=volume, reader=reader, dtype=np.dtype(np.float32))
     if not isinstance(reader, FrugalReader):
         return read_values(volume, reader)
-    ends = [_ends(plane, *reader.stored_range(plane.instance)) for plane in volume.planes]
+    possible = tuple(reader.stored_range(plane.instance) for plane in volume.planes)
     kind: np.dtype[Any] | None = np.dtype(np.int16)
-    if _kind(ends) != kind:
+    if _kind([_ends(plane, *ends) for plane, ends in zip(volume.planes, possible, strict=True)]) != kind:
+        if hoping:
+            return Slices(volume=volume, reader=reader, dtype=np.dtype(np.int16), possible=possible)
         if not all(reader.is_plain(instance) for instance in volume.instances):
             return read_values(volume, reader)
         fill, room = _filling(reader), np.empty(volume.geometry.shape[1:], np.uint16)
@@ -187,6 +206,15 @@ def _ends(plane: Plane, lowest: int, highest: int) -> tuple[int, int]:
 
 def _found(stored: Array) -> tuple[int, int]:
     return int(stored.min()), int(stored.max())
+
+
+def _fits(stored: Array, plane: Plane, lowest: int, highest: int) -> bool:
+    """Whether int16 holds the rescaled values of a plane. An end that would fit at its utmost is not looked for."""
+    if _kind([_ends(plane, lowest, lowest)]) != np.int16:
+        lowest = int(stored.min())
+    if _kind([_ends(plane, highest, highest)]) != np.int16:
+        highest = int(stored.max())
+    return _kind([_ends(plane, lowest, highest)]) == np.int16
 
 
 def _kind(ends: list[tuple[int, int]]) -> np.dtype[Any] | None:

@@ -178,3 +178,5 @@ class Candidate:
     """Why the images are no volume as they lie. With a volume too, it was mended."""
     stack: Stack | None = None
     """The slices of one orientation that are no volume as they lie: what `repair` begins with."""
+    document: Instance | None = None
+    """The object, where it holds a mesh instead of slices."""

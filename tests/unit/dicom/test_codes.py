@@ -20,6 +20,10 @@ from bridge.dicom.codes import Concept, anatomy_of, private_code, private_scheme
         ("lung_upper_lobe_left", "45653009", "Left"),
         ("Left upper lobe of lung", "45653009", "Left"),
         ("Right Lower Lobe", "90572001", "Right"),
+        ("tooth36", "866006002", None),
+        ("Tooth 85", "61868007", None),
+        ("left_mandibular_canal", private_code("mandibular-canal").code, "Left"),
+        ("Mandibular canal", private_code("mandibular-canal").code, None),
         ("right middle lobe", "72481006", None),
         ("Trachea", "44567001", None),
         ("vertebrae_L5", "49668003", None),
@@ -35,7 +39,18 @@ def test_names_that_algorithms_use_find_their_code(name: str, type_code: str, si
 
 @pytest.mark.parametrize(
     "name",
-    ["lung nodule", "left", "", "label 7", "11", "right left lung", "lung_left_7", "gall bladder stone"],
+    [
+        "lung nodule",
+        "left",
+        "",
+        "label 7",
+        "11",
+        "right left lung",
+        "lung_left_7",
+        "gall bladder stone",
+        "tooth3",
+        "tooth363",
+    ],
 )
 def test_a_name_of_which_only_a_part_is_known_is_not_coded(name: str) -> None:
     assert anatomy_of(name) is None

@@ -18,6 +18,7 @@ from bridge.errors import Refused
 from bridge.volumes import candidates_of, content_of, frame_digests, read_values
 from bridge.volumes.masks import laid_on, mask_of, masks_of
 from bridge.volumes.pixels import for_reading, slices_of
+from bridge.volumes.volume import Volume
 
 READ = FileReader()
 PAIR = "multiframe/ct-legacy-pair-"
@@ -106,6 +107,29 @@ def test_a_mask_that_lies_beside_the_image_keeps_its_own_grid(shared_data: Path)
     other = replace(image.volume, frame_of_reference_uid="2.25.9")
     mask = mask_of(only(file))
     assert laid_on(mask, other) is mask
+
+
+def test_a_mask_of_slices_beside_a_regular_grid_gets_the_grid_of_its_image(shared_data: Path) -> None:
+    (image,) = candidates_of(instances_of(shared_data / f"{PAIR}24x38x3/image"))
+    assert image.volume is not None
+    mask = mask_of(only(shared_data / f"{PAIR}24x38x3/seg"))
+
+    def beside(volume: Volume) -> Volume:
+        """The middle slice lies 0.004 mm beside the grid, which is tolerated."""
+        height = image.volume.planes[1].position_lps[2] if image.volume else 0.0
+        planes = tuple(
+            replace(one, position_lps=(*one.position_lps[:2], height + 0.004))
+            if abs(one.position_lps[2] - height) < 0.001
+            else one
+            for one in volume.planes
+        )
+        assert planes != volume.planes
+        return replace(volume, planes=planes)
+
+    assert laid_on(beside(mask), beside(image.volume)).geometry == image.volume.geometry
+    assert laid_on(mask, beside(image.volume)).geometry == image.volume.geometry
+    stray = beside(mask)
+    assert laid_on(stray, image.volume) is stray
 
 
 def test_frames_on_no_grid_are_refused(shared_data: Path) -> None:

@@ -171,6 +171,8 @@ def series(count: int = 4, each: Callable[[int], dict[str, Any]] = lambda k: {})
     [
         ({}, ""),
         ({"PhotometricInterpretation": "MONOCHROME1"}, ""),
+        ({"PatientPosition": "FFDL"}, ""),
+        ({"GantryDetectorTilt": "20"}, ""),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "GEO-005"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "GEO-005"),
         ({"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]}, ""),
