@@ -9,26 +9,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bridge.config.destinations import DestinationSettings, DicomDestination, FolderDestination
     from bridge.config.inputs import InputModel, VolumeModel
     from bridge.config.load import Document, Place
     from bridge.config.results import Concept, ResultsModel
     from bridge.config.rules import RuleModel, RulesFile, check_rules, load_rules, unused_volumes
     from bridge.config.site import (
         AccountSettings,
-        DestinationSettings,
         EngineSettings,
         ReceiveSettings,
         Site,
-        SourceSettings,
         load_site,
     )
+    from bridge.config.sources import DicomSource, FolderSource, SourceSettings
 
 __all__ = [
     "AccountSettings",
     "Concept",
     "DestinationSettings",
+    "DicomDestination",
+    "DicomSource",
     "Document",
     "EngineSettings",
+    "FolderDestination",
+    "FolderSource",
     "InputModel",
     "Place",
     "ReceiveSettings",
@@ -45,10 +49,12 @@ __all__ = [
 ]
 
 _WHERE = {
+    "destinations": {"DestinationSettings", "DicomDestination", "FolderDestination"},
     "inputs": {"InputModel", "VolumeModel"},
     "load": {"Document", "Place"},
     "results": {"Concept", "ResultsModel"},
     "rules": {"RuleModel", "RulesFile", "check_rules", "load_rules", "unused_volumes"},
+    "sources": {"DicomSource", "FolderSource", "SourceSettings"},
 }
 
 

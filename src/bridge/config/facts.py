@@ -145,6 +145,13 @@ FACTS = {
             help="The AE titles that sent objects of the study.",
         ),
         Fact(
+            name="called_ae_title",
+            scope=Scope.STUDY,
+            kind=Kind.TEXT,
+            unit="",
+            help="The AE titles of this bridge to which objects of the study were sent.",
+        ),
+        Fact(
             name="source",
             scope=Scope.STUDY,
             kind=Kind.TEXT,
@@ -207,6 +214,7 @@ HARMLESS = frozenset(
         "SliceThickness",
         "SpacingBetweenSlices",
         "Units",
+        "called_ae_title",
         "calling_ae_title",
         "columns",
         "has_gap",

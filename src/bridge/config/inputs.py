@@ -7,7 +7,7 @@ looked at only where no candidate is what an earlier one asks for.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, Strict
 from pydantic_core import PydanticCustomError
@@ -123,6 +123,20 @@ class InputModel(Section):
     """Irregularities that may be mended; what was done stands in the job, the segmentation and the report."""
     mask: str = Field(default="", examples=['"study"'])
     """The socket takes labels: `study`, a segmentation that came with the study; or the name of a rule, its results."""
+    mesh: bool = False
+    """The input takes a mesh: one Encapsulated STL or OBJ object of the study, of which the conditions speak."""
+    of: str = Field(default="", examples=['"fixed-image"'])
+    """Of a rule's results, those that were made of the image in this other input of the rule."""
+    study: Literal["current", "prior"] = "current"
+    """`prior`: the volume comes from the newest earlier study of the same patient that has one."""
+    prior_min_days: Annotated[int, Field(ge=0, le=36500)] | None = None
+    """With `prior`: an earlier study counts from so many days before the current one on."""
+    prior_max_days: Annotated[int, Field(ge=0, le=36500)] | None = None
+    """With `prior`: an earlier study does not count when it is more than so many days before the current one."""
+
+    @property
+    def is_image(self) -> bool:
+        return not self.mask and not self.mesh
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -141,6 +141,8 @@ class ResultsModel(Section):
     Its unit is that of its concept, else no units; a fractional SEG wants 0 to 1, or percent."""
     documents: bool = True
     """PDF files become Encapsulated PDF."""
+    meshes: bool = True
+    """Meshes become Encapsulated STL or OBJ and, with `segmentation` and `measurement_report`, those as well."""
     concepts: dict[Text, Concept] = Field(default_factory=dict)
     """What the value of a socket means. A value without a concept stays with the job."""
     tables: dict[Text, TableModel] = Field(default_factory=dict)

@@ -15,15 +15,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, Strict, create_model
 from pydantic.fields import FieldInfo
 
+from bridge.config.chains import chain_problems
 from bridge.config.conditions import conditions_of
 from bridge.config.defaults import with_defaults
 from bridge.config.fields import Name, Purpose, Text
 from bridge.config.fixed_files import with_digests
+from bridge.config.for_each import for_each_problems
 from bridge.config.inputs import Conditions, InputModel, VolumeModel, unknown_volumes
 from bridge.config.load import Document, Key, nearest, raise_first, read_document
 from bridge.config.masks import mask_problems
+from bridge.config.priors import prior_problems
+from bridge.config.privacy import PrivacyModel
 from bridge.config.results import ResultsModel
 from bridge.config.site import Site
+from bridge.config.starts import WaitModel, Waits, Window, starts_problems, wait_conditions
 from bridge.config.validate import Section, validate
 from bridge.errors import ConfigError
 
@@ -47,10 +52,23 @@ class RuleModel(Section):
     """Conditions on the study, by keyword or fact."""
     inputs: dict[Text, InputModel] = Field(default_factory=dict)
     """One table for each socket that a volume goes into. A rule without one names its study by StudyInstanceUID."""
+    for_each: str = Field(default="", examples=['"ct-image"'])
+    """One of its inputs: every volume that fits it makes a job of its own."""
     values: dict[Text, JsonValue] = Field(default_factory=dict)
-    """Fixed inputs, by socket: a value, `{ file = "path" }`, or what is at the platform already."""
+    """Other inputs, by socket: a value, `{ file = "path" }`, what is at the platform already, or the answer of another
+    rule: `{ from = "RULE", output = "NAME" }`."""
     results: ResultsModel = Field(default_factory=ResultsModel)
     """What is made of the answer."""
+    start: Literal["study-complete", "inputs-complete"] = "study-complete"
+    """`inputs-complete`: as soon as each input has its volume, without a gap and as long as its conditions say."""
+    urgent: bool = False
+    """true: its jobs go before all others, and with `inputs-complete` no quiet period is waited for."""
+    priority: Annotated[int, Field(ge=-10, le=10)] = 0
+    """Of jobs that wait at the same time, a higher one goes first; each step counts as 20 minutes of waiting."""
+    waits_for: Waits = ()
+    """Another rule, or a series, that must have come before."""
+    not_before: Window = Field(default="", examples=['"20:00-06:00"'])
+    """Hours of the day, local time, in which jobs go to the platform; those made before wait."""
     cost_per_job: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """What one job costs, in what the site counts: credits, euros. `bridge replay` adds it up."""
     other_ai: bool = True
@@ -67,6 +85,13 @@ class RuleModel(Section):
     """Studies of the test patients of site.toml: `run` as any other, `skip`, or `only` them."""
     purpose: Purpose = "clinical"
     """What results are for; they go to destinations only that accept it."""
+    privacy: PrivacyModel = Field(default_factory=PrivacyModel)
+    """What of a person may leave."""
+
+    @property
+    def waits(self) -> tuple[WaitModel, ...]:
+        """All that it waits for, however it is written."""
+        return (self.waits_for,) if isinstance(self.waits_for, WaitModel) else self.waits_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +133,8 @@ class _RulesFile(Section):
 def load_rules(path: Path) -> RulesFile:
     """Read rules.toml.
 
-    Raises ConfigError: CFG-001 to CFG-009, CFG-012 to CFG-014, the first problem of the file with the `others` behind
-    it.
+    Raises ConfigError: CFG-001 to CFG-009, CFG-012 to CFG-014, CFG-017, the first problem of the file with the `others`
+    behind it.
     """
     document, data, inherited = with_defaults(read_document(path))
     file, problems = validate(_RulesFile, document, data)
@@ -119,6 +144,10 @@ def load_rules(path: Path) -> RulesFile:
         problems += _sockets_twice(document, file.rules)
         problems += _without_volume(document, file.rules)
         problems += mask_problems(document, file.rules)
+        problems += chain_problems(document, file.rules)
+        problems += for_each_problems(document, file.rules)
+        problems += prior_problems(document, file.rules)
+        problems += starts_problems(document, file.rules, file.volumes)
         problems += unknown_volumes(document, _inputs(file.rules), file.volumes)
         for name, rule in file.rules.items():
             values = with_digests(document, name, rule.values)
@@ -224,10 +253,12 @@ def _all_conditions(document: Document) -> Iterator[ConfigError]:
     defaults = document.data.get("defaults")
     if isinstance(defaults, dict):
         yield from conditions_of(document, ("defaults", "study"), defaults.get("study"))
+        yield from wait_conditions(document, ("defaults",), defaults.get("waits_for"))
     for name, volume in _tables(document.data.get("volumes")):
         yield from conditions_of(document, ("volumes", name, "where"), volume.get("where"))
     for name, rule in _tables(document.data.get("rules")):
         yield from conditions_of(document, ("rules", name, "study"), rule.get("study"))
+        yield from wait_conditions(document, ("rules", name), rule.get("waits_for"))
         for socket, given in _tables(rule.get("inputs")):
             yield from conditions_of(
                 document, ("rules", name, "inputs", socket, "volume"), given.get("volume")

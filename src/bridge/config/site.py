@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, Strict
 
 from bridge.config.conditions import conditions_of
+from bridge.config.destinations import DestinationSettings, DestinationTable
 from bridge.config.fields import (
     AETitle,
     Day,
@@ -19,16 +20,17 @@ from bridge.config.fields import (
     Pauses,
     Port,
     ProxyUrl,
-    Purpose,
     Seconds,
     Then,
     UidRoot,
     Url,
 )
 from bridge.config.grid import GridSettings
-from bridge.config.load import Document, did_you_mean, raise_first, read_document
+from bridge.config.load import Document, raise_first, read_document
+from bridge.config.peers import check_folders, check_sources
+from bridge.config.privacy import PrivacySettings
+from bridge.config.sources import SourceSettings, SourceTable
 from bridge.config.validate import Section, validate
-from bridge.errors import ConfigError
 
 
 class BridgeSettings(Section):
@@ -59,8 +61,12 @@ class ReceiveSettings(Section):
     """This machine only, until the site says otherwise: "0.0.0.0" listens on every network."""
     port: Port = 11112
     """DICOM port."""
+    also_called: Annotated[tuple[AETitle, ...], Strict(False)] = Field(default=(), examples=['["BRIDGE_ER"]'])
+    """Further AE titles by which senders may call this bridge; rules know them as `called_ae_title`."""
     quiet_s: Seconds = 30.0
     """A study is complete when nothing has arrived for so long."""
+    inputs_quiet_s: Seconds = 3.0
+    """A rule that starts with `inputs-complete` looks at a series when nothing of it has arrived for so long."""
     longest_s: Seconds = 14400.0
     """A study that is still not complete so long after it opened gets the treatment of `then`."""
     then: Then = "hold"
@@ -81,66 +87,6 @@ class ReceiveSettings(Section):
     """Take objects from AE titles that are not among the sources. For test benches."""
     reserve_bytes: int = Field(default=2_000_000_000, ge=0)
     """Free space that is never used up: below it new objects are refused with 0xA700."""
-
-
-class SourceSettings(Section):
-    """`[sources.NAME]`: who may send."""
-
-    ae_title: AETitle = Field(examples=['"CT1"'])
-    """The calling AE title."""
-    host: Host | None = None
-    """When given, the only address that may use this AE title."""
-    quiet_s: Seconds = 30.0
-    """Where it is not given, that of `[receive]`."""
-    longest_s: Seconds = 14400.0
-    """Where it is not given, that of `[receive]`."""
-    then: Then = "hold"
-    """Where it is not given, that of `[receive]`."""
-    ask: Name | None = Field(default=None, examples=['"pacs"'])
-    """A destination that is asked by C-FIND which objects the study has; complete is what is here whole."""
-
-
-class DestinationSettings(Section):
-    """`[destinations.NAME]`: where results go."""
-
-    ae_title: AETitle = Field(examples=['"PACS"'])
-    """The called AE title."""
-    host: Host = Field(examples=['"pacs.example"'])
-    """Name or address."""
-    port: Port = Field(examples=["104"])
-    """DICOM port."""
-    calling_ae_title: AETitle = ""
-    """Where it is not given, that of the bridge."""
-    connect_timeout_s: Seconds = 10.0
-    """For the TCP connection."""
-    acse_timeout_s: Seconds = 30.0
-    """For the negotiation of an association."""
-    dimse_timeout_s: Seconds = 60.0
-    """For the answer to one C-STORE."""
-    network_timeout_s: Seconds = 60.0
-    """How long an association may be silent."""
-    retry_s: Pauses = (10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
-    """Pauses before the second, third ... attempt; the last one repeats."""
-    give_up_after_days: float = Field(default=7.0, gt=0, le=365)
-    """After so long a person must decide."""
-    parallel: int = Field(default=1, ge=1, le=16)
-    """Associations at once."""
-    keepalive_s: Seconds = 30.0
-    """A silent connection is probed so often (TCP keepalive)."""
-    ask_back: bool = False
-    """Ask by C-FIND whether it has what it said it stored; only then a result counts as delivered."""
-    ask_back_s: Pauses = (5.0, 30.0, 120.0, 600.0, 3600.0)
-    """Pauses before it is asked; after the last one what it does not name is sent again."""
-    segmentation: Literal["binary", "labelmap"] = "binary"
-    """Masks as Segmentation, or as Label Map Segmentation where that is taken and shown."""
-    mended: Literal["images", "corrected"] = "images"
-    """Masks of a series that a rule has mended: on its images as they came, or on the corrected grid."""
-    empty_frames: bool = False
-    """A frame of each segment on every slice, also where nothing is marked: larger, for viewers that want it."""
-    series_number_base: int = Field(default=9000, ge=1, le=2**31 - 1000)
-    """Series numbers of results begin here; where it is not given, that of the bridge."""
-    accepts: Annotated[tuple[Purpose, ...], Strict(False), Field(min_length=1)] = ("clinical", "research")
-    """Results of rules of these purposes only."""
 
 
 class AccountSettings(Section):
@@ -219,6 +165,7 @@ class Site:
     engine: EngineSettings
     retention: RetentionSettings
     grid: GridSettings = field(default_factory=GridSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
     opt_out_file: Path | None = None
     test_patients: Mapping[str, Any] = field(default_factory=dict)
     """As written; `bridge.rules.guards` reads it."""
@@ -229,12 +176,13 @@ class Site:
 class _SiteFile(Section):
     bridge: BridgeSettings
     receive: ReceiveSettings = Field(default_factory=ReceiveSettings)
-    sources: dict[Name, SourceSettings] = Field(default_factory=dict)
-    destinations: dict[Name, DestinationSettings] = Field(default_factory=dict)
+    sources: dict[Name, SourceTable] = Field(default_factory=dict)
+    destinations: dict[Name, DestinationTable] = Field(default_factory=dict)
     accounts: dict[Name, AccountSettings] = Field(default_factory=dict)
     engine: EngineSettings = Field(default_factory=EngineSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     grid: GridSettings = Field(default_factory=GridSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
     test_patients: dict[str, Any] = Field(default_factory=dict)
     """Conditions on the study, as in a rule: a study that fits all of them is one of a test patient."""
 
@@ -247,8 +195,8 @@ def load_site(path: Path) -> Site:
     document = read_document(path)
     file, problems = validate(_SiteFile, document, _with_inherited(document.data))
     if file is not None:
-        problems += _ambiguous_sources(document, file)
-        problems += _unknown_to_ask(document, file)
+        problems += check_sources(document, file.sources, file.destinations)
+        problems += check_folders(document, file.bridge.data, file.sources, file.destinations)
     problems += conditions_of(document, ("test_patients",), document.data.get("test_patients"))
     raise_first(problems)
     assert file is not None
@@ -268,6 +216,7 @@ def load_site(path: Path) -> Site:
         engine=file.engine,
         retention=file.retention,
         grid=file.grid,
+        privacy=file.privacy,
         opt_out_file=file.bridge.opt_out_file,
         test_patients=file.test_patients,
         document=document,
@@ -282,12 +231,16 @@ def _with_inherited(data: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(entries, dict) or not isinstance(source, dict):
             return {}
         given = {key: source[inherited] for key, inherited in keys.items() if inherited in source}
-        filled = {name: {**given, **one} if isinstance(one, dict) else one for name, one in entries.items()}
+        filled = {
+            name: _filled(one, given) if isinstance(one, dict) else one for name, one in entries.items()
+        }
         return {tables: filled}
 
     return {
         **data,
-        **fill("sources", "receive", {key: key for key in ("quiet_s", "longest_s", "then")}),
+        **fill(
+            "sources", "receive", {key: key for key in ("quiet_s", "inputs_quiet_s", "longest_s", "then")}
+        ),
         **fill(
             "destinations",
             "bridge",
@@ -296,27 +249,9 @@ def _with_inherited(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unknown_to_ask(document: Document, file: _SiteFile) -> list[ConfigError]:
-    problems = []
-    for name, source in file.sources.items():
-        if source.ask is not None and source.ask not in file.destinations:
-            there = ", ".join(sorted(file.destinations)) or "none yet"
-            found = f'"{source.ask}" is not among the destinations'
-            key = ("sources", name, "ask")
-            remedy = did_you_mean(source.ask, file.destinations)
-            problems.append(document.error("CFG-008", key, found, f"one of them ({there})", remedy))
-    return problems
-
-
-def _ambiguous_sources(document: Document, file: _SiteFile) -> list[ConfigError]:
-    seen: dict[tuple[str, str | None], str] = {}
-    problems = []
-    for name, source in file.sources.items():
-        first = seen.setdefault((source.ae_title, source.host), name)
-        if first != name:
-            found = f'"{source.ae_title}" is also the AE title of sources.{first}, with the same host'
-            key = ("sources", name, "ae_title")
-            problems.append(
-                document.error("CFG-005", key, found, "one source", "Remove one, or give them hosts")
-            )
-    return problems
+def _filled(one: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """A folder is called by no AE title."""
+    return {
+        **{key: value for key, value in given.items() if not ("folder" in one and key == "calling_ae_title")},
+        **one,
+    }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -23,6 +23,12 @@ class Section(BaseModel):
 
 S = TypeVar("S", bound=Section)
 
+TABLE, LIST = "[table]", "[tables]"
+"""Tags of what may be written as one table or as a list of them; no part of a key."""
+PEER, FOLDER = "[peer]", "[folder]"
+"""Tags of the two shapes of a source or a destination; no part of a key either."""
+_TAGS = frozenset({TABLE, LIST, PEER, FOLDER})
+
 
 def validate(
     model: type[S], document: Document, data: Mapping[str, Any]
@@ -35,8 +41,8 @@ def validate(
         return model.model_validate(data, context=folder), problems
     except ValidationError as error:
         details = error.errors(include_url=False)
-        unknown = [_key(one) for one in details if one["type"] == "extra_forbidden"]
-        meant = {(*key[:-1], nearest(str(key[-1]), _keys(model, key[:-1]))) for key in unknown}
+        unknown = [_path(one) for one in details if one["type"] == "extra_forbidden"]
+        meant = {(*_bare(path[:-1]), nearest(str(path[-1]), _keys(model, path[:-1]))) for path in unknown}
 
         def is_echo(one: ErrorDetails) -> bool:
             """Said already: as a secret, as a misspelling, or where the value was inherited from."""
@@ -116,22 +122,36 @@ _TYPES = {
 
 
 def _key(error: ErrorDetails) -> Key:
+    return _bare(_path(error))
+
+
+def _path(error: ErrorDetails) -> Key:
+    """The key with the tags of the shapes on its way."""
     return tuple(part for part in error["loc"] if part != "[key]")
 
 
+def _bare(path: Key) -> Key:
+    return tuple(part for part in path if part not in _TAGS)
+
+
 def _sentence(model: type[BaseModel], document: Document, error: ErrorDetails) -> ConfigError:
-    key = _key(error)
+    path = _path(error)
+    key = _bare(path)
     kind, value = error["type"], error["input"]
     context: dict[str, Any] = error.get("ctx", {})
     match kind:
         case "missing":
-            return _missing(model, document, key)
+            return _missing(model, document, path)
         case "extra_forbidden":
-            return _unknown(model, document, key)
+            return _unknown(model, document, path)
         case "bad_value":
             return document.error("CFG-005", key, context["found"], context["expected"], context["remedy"])
         case "literal_error":
-            allowed = [str(one) for one in get_args(_field(model, key).annotation)]
+            # pydantic's own words are all there is of an entry of a list.
+            told = re.findall(r"'([^']*)'", context["expected"])
+            allowed = (
+                told if isinstance(path[-1], int) else [*map(str, get_args(_field(model, path).annotation))]
+            )
             words = [f'"{one}"' for one in allowed]
             wanted = f"{', '.join(words[:-1])} or {words[-1]}"
             remedy = did_you_mean(value, allowed) if isinstance(value, str) else ""
@@ -157,9 +177,9 @@ def _noun(value: object) -> str:
     return "table" if isinstance(value, Mapping) else "list"
 
 
-def _missing(model: type[BaseModel], document: Document, key: Key) -> ConfigError:
-    field = _field(model, key)
-    key = document.origin(key)
+def _missing(model: type[BaseModel], document: Document, path: Key) -> ConfigError:
+    field = _field(model, path)
+    key = document.origin(_bare(path))
     table = f"under [{written(key[:-1])}]" if key[:-1] else "at the top of the file"
     if field.examples:
         remedy = f"Write {written(key[-1:])} = {field.examples[0]} {table}"
@@ -170,34 +190,70 @@ def _missing(model: type[BaseModel], document: Document, key: Key) -> ConfigErro
     return document.error("CFG-003", key, "missing", "", remedy)
 
 
-def _unknown(model: type[BaseModel], document: Document, key: Key) -> ConfigError:
-    name, known = str(key[-1]), _keys(model, key[:-1])
+def _unknown(model: type[BaseModel], document: Document, path: Key) -> ConfigError:
+    name, known, key = str(path[-1]), _keys(model, path[:-1]), _bare(path)
     where = f"[{written(key[:-1])}]" if key[:-1] else "this file"
+    if name in _keys(model, (*path[:-2], *_OTHER.get(path[-2:-1], ()))):
+        shape = _CALLED[path[-2]]
+        return document.error(
+            "CFG-007", key, f"a key that {shape} does not have", f"one of {', '.join(known)}"
+        )
     near = nearest(name, known)
     if near:
         return document.error("CFG-007", key, "unknown key", f"a key of {where}", f"Did you mean {near}?")
     return document.error("CFG-007", key, "unknown key", f"one of {', '.join(known)}")
 
 
-def _keys(model: type[BaseModel], key: Key) -> list[str]:
-    table = _table(model, key)
-    return list(table.model_fields) if table else []
+_OTHER: dict[Key, Key] = {(PEER,): (FOLDER,), (FOLDER,): (PEER,)}
+_CALLED: dict[str | int, str] = {PEER: "a DICOM peer", FOLDER: "a folder"}
 
 
-def _table(model: type[BaseModel], key: Key) -> type[BaseModel] | None:
-    """The model of the table at `key`; None for a table of free names."""
+def _keys(model: type[BaseModel], path: Key) -> list[str]:
+    table = _table(model, path)
+    return list(fields_of(table)) if table else []
+
+
+def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Those of private bases last: what makes a table what it is stands above what it shares with others."""
+    shared = {name for base in model.__mro__[1:] if base.__name__[0] == "_" for name in base.__annotations__}
+    mine = {name: one for name, one in model.model_fields.items() if name not in shared}
+    return {**mine, **model.model_fields}
+
+
+def _table(model: type[BaseModel], path: Key) -> type[BaseModel] | None:
+    """The model of the table at `path`; None for a table of free names."""
     here: Any = model
-    for part in key:
+    for part in path:
+        if isinstance(part, int):
+            continue
+        if part in _TAGS:
+            here = _shape(here, part)
+            continue
+        here = _shape(here)
         if isinstance(here, type) and issubclass(here, BaseModel):
-            field = here.model_fields.get(str(part))
+            field = here.model_fields.get(part)
             here = field.annotation if field else None
         elif get_origin(here) is dict:
             here = get_args(here)[1]
         else:
             return None
+    here = _shape(here)
     return here if isinstance(here, type) and issubclass(here, BaseModel) else None
 
 
-def _field(model: type[BaseModel], key: Key) -> FieldInfo:
-    table = _table(model, key[:-1])
-    return table.model_fields[str(key[-1])] if table else FieldInfo()
+def _shape(annotation: Any, tag: str = "") -> Any:
+    """Of what has several shapes the one of that tag, or the first; of one table or a list of them, the table."""
+    if get_origin(annotation) is Annotated and not _tag(annotation):
+        annotation = get_args(annotation)[0]
+    shapes = {_tag(one): get_args(one)[0] for one in get_args(annotation) if _tag(one)}
+    return shapes.get(TABLE) or shapes.get(tag) or next(iter(shapes.values()), annotation)
+
+
+def _tag(annotation: Any) -> str:
+    found = getattr(annotation, "__metadata__", ())
+    return next((str(one.tag) for one in found if isinstance(one, Tag)), "")
+
+
+def _field(model: type[BaseModel], path: Key) -> FieldInfo:
+    table = _table(model, path[:-1])
+    return table.model_fields[str(path[-1])] if table else FieldInfo()

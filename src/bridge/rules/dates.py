@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _DATE_TIME = re.compile(r"(\d{8})(\d\d(\d\d(\d\d(\.\d{1,6})?)?)?)?([+-]\d{4})?", re.ASCII)
+_TIME = re.compile(r"((?:[01]\d|2[0-3])[0-5]\d)(?:([0-5]\d|60)(?:\.(\d{1,6}))?)?", re.ASCII)
 _AGE = re.compile(r"(\d{3})([DWMY])", re.ASCII)
 _IN_A_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 
@@ -25,6 +26,14 @@ def as_date(text: str) -> date | None:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
         return None
+
+
+def as_time(text: str) -> str:
+    """VR TM to the minute or finer, also as ACR-NEMA wrote it: 10:30:59. As "HHMMSS.FFFFFF", "" for anything else."""
+    written = _TIME.fullmatch(text.replace(":", ""))
+    if written is None:
+        return ""
+    return f"{written[1]}{written[2] or '00'}.{(written[3] or ''):0<6}"
 
 
 def day_of(text: str) -> date | None:

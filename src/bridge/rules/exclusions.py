@@ -25,13 +25,16 @@ _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """Segmentation and Label Map Segmentation Storage (PS3.4 B.5): rows and columns, yet no image of a patient."""
 
 
-def exclusion(candidate: Candidate, *, other_ai: bool = True) -> str:
+def exclusion(
+    candidate: Candidate, *, other_ai: bool = True, burned_in: bool = False, captures: bool = False
+) -> str:
     """Why the candidate is struck out, "" when it is not. One such object among its instances is enough.
 
-    `other_ai`: what other software made or changed may be taken.
+    `other_ai`: what other software made or changed may be taken. `burned_in`: images with text burned in too.
+    `captures`: secondary captures whose frames say where they lie.
     """
     for instance in candidate.instances:
-        reason = _of_instance(instance)
+        reason = _of_instance(instance, burned_in=burned_in, captures=captures)
         if not reason and not other_ai:
             reason = made_by_software(instance.header)
         if reason:
@@ -60,11 +63,23 @@ def mask_exclusion(candidate: Candidate, source: str, made_by: Mapping[str, str]
     return ""
 
 
-def _of_instance(instance: Instance) -> str:
+def mesh_exclusion(candidate: Candidate, *, other_ai: bool = True, burned_in: bool = False) -> str:
+    """The same of an object for an input that takes meshes."""
+    for instance in candidate.instances:
+        if instance.own:
+            return "made by this bridge"
+        if not burned_in and texts(instance.header, "BurnedInAnnotation")[:1] == ("YES",):
+            return "text burned into the mesh"
+        if not other_ai and (reason := made_by_software(instance.header)):
+            return reason
+    return ""
+
+
+def _of_instance(instance: Instance, *, burned_in: bool, captures: bool) -> str:
     header = instance.header
     if instance.own:
         return "made by this bridge"
-    if instance.sop_class_uid in _SECONDARY_CAPTURE:
+    if instance.sop_class_uid in _SECONDARY_CAPTURE and not (captures and _is_stack(instance)):
         return "secondary capture, not a volume"
     if instance.sop_class_uid in _SEGMENTATION:
         return "a segmentation, not an image"
@@ -75,9 +90,15 @@ def _of_instance(instance: Instance) -> str:
         return "a localizer"
     if "MOSAIC" in texts(header, "ImageType"):
         return "a mosaic of slices, not a slice"
-    if texts(header, "BurnedInAnnotation")[:1] == ("YES",):
+    if not burned_in and texts(header, "BurnedInAnnotation")[:1] == ("YES",):
         return "text burned into the pixels"
     return ""
+
+
+def _is_stack(instance: Instance) -> bool:
+    from bridge.volumes.kinds import CAPTURE_CLASSES
+
+    return instance.sop_class_uid in CAPTURE_CLASSES
 
 
 def _no_image(instance: Instance) -> str:

@@ -145,7 +145,7 @@ class InputExplanation:
 
     input: str
     chosen: int | None
-    """Index into `candidates`."""
+    """Index into `candidates`; of several that make a job each, the first."""
     reason: str
     candidates: tuple[CandidateVerdict, ...]
     """By series number, whatever the order of arrival."""
@@ -153,6 +153,18 @@ class InputExplanation:
     """The `[volumes.NAME]` that they were judged by; "" where the conditions are the input's own."""
     earlier: tuple[InputExplanation, ...] = ()
     """What came before it in the rule, and was what no candidate is."""
+    prior_days: int | None = None
+    """The candidates are of a study so many days before the current one; None for the current one."""
+
+    def of_job(self, index: int) -> InputExplanation:
+        """The same told of one job where every chosen candidate makes one of its own."""
+        candidates = tuple(
+            replace(one, chosen=False, reason="fits, and makes a job of its own")
+            if one.chosen and place != index
+            else one
+            for place, one in enumerate(self.candidates)
+        )
+        return replace(self, chosen=index, candidates=candidates)
 
     def masked(self) -> InputExplanation:
         return replace(
@@ -160,6 +172,21 @@ class InputExplanation:
             candidates=tuple(candidate.masked() for candidate in self.candidates),
             earlier=tuple(one.masked() for one in self.earlier),
         )
+
+
+def prior_name(days: int) -> str:
+    """An earlier study in sentences; an interval identifies nobody, a date may."""
+    return f"the study {days} day{'s' * (days != 1)} before" if days else "the study earlier that day"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorVerdict:
+    """What became of one earlier study of the patient."""
+
+    name: str
+    """`the study 412 days before`"""
+    chosen: bool
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +199,10 @@ class Explanation:
     study: tuple[Check, ...]
     inputs: tuple[InputExplanation, ...]
     """() when the study itself does not fit: nobody looked further."""
+    priors: tuple[PriorVerdict, ...] = ()
+    """Earlier studies of the patient, the newest first, where the rule asks for one."""
+    risks: tuple[str, ...] = ()
+    """What its pixels may show of a person although the rule takes them, in words."""
 
     @property
     def every(self) -> tuple[InputExplanation, ...]:

@@ -16,6 +16,7 @@ from bridge.rules.dates import age_years, as_date
 
 if TYPE_CHECKING:
     from bridge.dicom.instance import Instance
+    from bridge.rules.answers import Answer
     from bridge.volumes.volume import Candidate, Geometry
 
 
@@ -27,15 +28,47 @@ class Study:
     instances: tuple[Instance, ...]
     today: date
     calling_ae_titles: tuple[str, ...] = ()
+    called_ae_titles: tuple[str, ...] = ()
     source: str = ""
     """Name of the source in site.toml that sent it last."""
     made_by: Mapping[str, str] = field(default_factory=dict)
     """The rule of each result of this bridge, by SOP Instance UID."""
+    priors: tuple[Prior, ...] = ()
+    """Earlier studies of the same patient, the newest first; () where no rule asks for one."""
+    undated: str = ""
+    """Why nobody can say which studies are earlier."""
+    answers: tuple[Answer, ...] = ()
+    """Of the rules that others take something from."""
 
     @property
     def foreign(self) -> tuple[Instance, ...]:
         """Without results of this bridge: they come back from the PACS and must not change a decision."""
         return tuple(instance for instance in self.instances if not instance.own)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PriorStudy:
+    """What an earlier study has."""
+
+    study: Study
+    candidates: tuple[Candidate, ...] = ()
+    masks: tuple[Candidate, ...] = ()
+    kept_from: str = ""
+    """Why nothing of it may be taken: a doubt, or another patient. Names no value of a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prior:
+    """An earlier study of the same patient."""
+
+    days: int
+    """From its Study Date to that of the current one."""
+    place: int
+    """0 for the newest; those of which nobody can say which is newer have the same."""
+    look: Callable[[], PriorStudy]
+    """Its headers are read when a rule gets so far: most never do. The same each time."""
+    arriving: bool = False
+    """Objects of it arrive still, or it has not been decided since."""
 
 
 def study_values(study: Study, subject: Subject) -> Found:
@@ -165,11 +198,14 @@ def _different(values: Iterable[str]) -> Found:
     return (str(len(set(values))),)
 
 
+def _titles(titles: Iterable[str]) -> Found:
+    return tuple(sorted({title.strip(" ") for title in titles} - {""}))
+
+
 STUDY_FACTS: dict[str, Callable[[Study], Found]] = {
     "age_days": _ages,
-    "calling_ae_title": lambda study: tuple(
-        sorted({title.strip(" ") for title in study.calling_ae_titles} - {""})
-    ),
+    "called_ae_title": lambda study: _titles(study.called_ae_titles),
+    "calling_ae_title": lambda study: _titles(study.calling_ae_titles),
     "patient_age_years": _patient_ages,
     "source": lambda study: (study.source,) if study.source else (),
     "series": lambda study: _different(one.series_instance_uid for one in study.foreign),

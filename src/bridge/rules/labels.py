@@ -43,8 +43,10 @@ def label_of(candidate: Candidate) -> str:
     if not re.fullmatch(r"[A-Z0-9]{1,16}", modality):
         # Any text can stand in a header, a name too; a modality is a short word.
         modality = "no modality"
-    images = len(volume.planes if volume else candidate.instances)
-    parts = [f"series {number_of(candidate)}", modality, f"{images} image{'s' if images != 1 else ''}"]
+    count, what = len(volume.planes if volume else candidate.instances), "image"
+    if candidate.document:
+        what = "mesh"
+    parts = [f"series {number_of(candidate)}", modality, f"{count} {what}{'s' if count != 1 else ''}"]
     if volume:
         parts.append(f"{round(float(volume.geometry.spacing_mm[0]), 3)} mm")
     return ", ".join(parts)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from bridge.config.masks import STUDY
+from bridge.rules.answers import passed_over, shortage
 from bridge.rules.checks import of_candidate
-from bridge.rules.exclusions import exclusion, mask_exclusion
+from bridge.rules.exclusions import exclusion, mask_exclusion, mesh_exclusion
 from bridge.rules.explanation import CandidateVerdict, Check, InputExplanation, Outcome
 from bridge.rules.labels import label_of, mended_note, number_of
-from bridge.rules.preference import best
+from bridge.rules.preference import best, ranked
 
 if TYPE_CHECKING:
+    from bridge.rules.answers import About
     from bridge.rules.compiled import Definition, Rule, RuleInput
     from bridge.rules.facts import Study
     from bridge.volumes.volume import Candidate
@@ -24,28 +27,45 @@ Mend = Callable[["Candidate", tuple[str, ...]], "Candidate"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pick:
+    """What an input takes: one candidate, or each that makes a job of its own."""
+
     outcome: Outcome
     told: InputExplanation
-    candidate: Candidate | None = None
-    place: int = -1
-    """Of the candidate among all: one that was mended for two inputs is two values and one thing."""
+    taken: Mapping[int, Candidate] = field(default_factory=dict)
+    """By its place among all: one that was mended for two inputs is two values and one thing. The preferred first."""
+    refused: tuple[str, ...] = ()
+    """Those that fit by their headers beside the ones that were taken, and are no volumes."""
     is_mask: bool = False
+    is_mesh: bool = False
+    is_prior: bool = False
+    """The places are those of an earlier study."""
 
 
-def pick(rule: Rule, wish: RuleInput, candidates: Sequence[Candidate], mend: Mend, study: Study) -> Pick:
+def pick(
+    rule: Rule,
+    wish: RuleInput,
+    candidates: Sequence[Candidate],
+    mend: Mend,
+    study: Study,
+    elsewhere: Mapping[int, str] | None = None,
+    meant: About | None = None,
+) -> Pick:
     """Judge every candidate for one input, by the first of its definitions that has something to say.
 
     The next definition is looked at only where nothing is what the one before asks for. Two that fit equally well, and
     one that fits and is no volume, end the search: a second choice is not taken because of a doubt about the first.
+
+    elsewhere: for the input of which every volume is taken, the places of those that other inputs take, and for which.
+    meant: for an input that takes results of a rule, the image that they should have been made of.
     """
     earlier: list[Pick] = []
     for definition in wish.wanted[:-1]:
-        found = _look(rule, wish, definition, candidates, mend, study)
+        found = _look(rule, wish, definition, candidates, mend, study, elsewhere, meant)
         if found.outcome is not Outcome.NO_MATCH:
             break
         earlier.append(found)
     else:
-        found = _look(rule, wish, wish.wanted[-1], candidates, mend, study)
+        found = _look(rule, wish, wish.wanted[-1], candidates, mend, study, elsewhere, meant)
     told = replace(
         found.told,
         reason=_reason(found, earlier, [one.name for one in wish.wanted[len(earlier) + 1 :]]),
@@ -73,15 +93,28 @@ def _look(
     candidates: Sequence[Candidate],
     mend: Mend,
     study: Study,
+    elsewhere: Mapping[int, str] | None,
+    meant: About | None,
 ) -> Pick:
     if definition.repair:
         candidates = [mend(one, definition.repair) for one in candidates]
     judged = [_judge(rule, wish, definition, candidate, study) for candidate in candidates]
+    for place, socket in (elsewhere or {}).items():
+        if not judged[place].reason or judged[place].refused:
+            judged[place] = replace(judged[place], reason=f"{socket} takes it", refused=False)
+    if wish.mask not in ("", STUDY):
+        named = {n: one for n, one in enumerate(candidates) if not judged[n].reason or judged[n].refused}
+        for place, why in passed_over(named, study.answers, meant).items():
+            judged[place] = replace(judged[place], reason=why, refused=False)
     fits = [one for one, verdict in zip(candidates, judged, strict=True) if not verdict.reason]
-    left, behind = best(definition.prefer, fits)
+    each = elsewhere is not None
+    left, behind = (ranked(definition.prefer, fits), []) if each else best(definition.prefer, fits)
     decided_by = behind[-1][1] if behind else ""
-    outcome, reason = _decision(wish, definition, candidates, judged, left, decided_by)
-    winner = left[0] if outcome is Outcome.MATCH else None
+    outcome, reason = _decision(wish, definition, candidates, judged, left, decided_by, each=each)
+    if outcome is Outcome.NO_MATCH and wish.mask not in ("", STUDY):
+        waits = shortage(study.answers, wish.mask)
+        reason = "; ".join([reason] * bool(candidates) + [waits] * bool(waits)) or reason
+    winners = left if outcome is Outcome.MATCH else []
     verdicts = []
     for candidate, verdict in zip(candidates, judged, strict=True):
         why = verdict.reason
@@ -91,28 +124,35 @@ def _look(
                 f"fits, but {decided} puts another before it"
                 if decided
                 else "every condition holds"
-                if winner
+                if winners
                 else "fits as well as another"
             )
         verdicts.append(
             CandidateVerdict(
                 series_instance_uid=candidate.series_instance_uid,
                 label=label_of(candidate),
-                chosen=candidate is winner,
+                chosen=any(candidate is one for one in winners),
                 reason=why,
                 checks=verdict.checks,
             )
         )
-    chosen = next((index for index, verdict in enumerate(verdicts) if verdict.chosen), None)
+    places = {id(candidate): place for place, candidate in enumerate(candidates)}
+    taken = {places[id(one)]: one for one in winners}
     told = InputExplanation(
         input=wish.name,
-        chosen=chosen,
+        chosen=next(iter(taken), None),
         reason=reason,
         candidates=tuple(verdicts),
         definition=definition.name,
     )
-    place = -1 if chosen is None else chosen
-    return Pick(outcome=outcome, told=told, candidate=winner, place=place, is_mask=bool(wish.mask))
+    refused = tuple(
+        f"{label_of(one)}: {verdict.reason}"
+        for one, verdict in zip(candidates, judged, strict=True)
+        if each and verdict.refused
+    )
+    return Pick(
+        outcome=outcome, told=told, taken=taken, refused=refused, is_mask=bool(wish.mask), is_mesh=wish.mesh
+    )
 
 
 def _decision(
@@ -122,7 +162,13 @@ def _decision(
     judged: Sequence[_Judgement],
     left: Sequence[Candidate],
     decided: str,
+    *,
+    each: bool,
 ) -> tuple[Outcome, str]:
+    if left and each:
+        return Outcome.MATCH, f"each of the {len(left)} that fit" if len(
+            left
+        ) > 1 else "the only one that fits"
     if len(left) == 1:
         how = f"the first by {decided}" if decided else "the only one that fits"
         return Outcome.MATCH, f"{label_of(left[0])}{mended_note(left[0])}: {how}"
@@ -136,7 +182,9 @@ def _decision(
             return Outcome.REFUSED, told[0] + more
         if len(told) == 1:
             return Outcome.NO_MATCH, told[0]
-    nothing = "the study has no segmentation" if wish.mask else "the study has no images"
+    nothing = "the study has no images"
+    if not wish.is_image:
+        nothing = f"the study has no {'mesh' if wish.mesh else 'segmentation'}"
     return Outcome.NO_MATCH, f"none of {len(pairs)} candidates fits" if pairs else nothing
 
 
@@ -167,8 +215,12 @@ def _judge(
 ) -> _Judgement:
     if wish.mask:
         struck = mask_exclusion(candidate, wish.mask, study.made_by)
+    elif wish.mesh:
+        struck = mesh_exclusion(candidate, other_ai=rule.other_ai, burned_in=rule.burned_in)
     else:
-        struck = exclusion(candidate, other_ai=rule.other_ai)
+        struck = exclusion(
+            candidate, other_ai=rule.other_ai, burned_in=rule.burned_in, captures=rule.captures
+        )
     if struck:
         return _Judgement(reason=struck)
     checks, shortages = [], []
@@ -182,7 +234,7 @@ def _judge(
             shortages.append(shortage)
     if shortages:
         return _Judgement(reason=shortages[0], checks=tuple(checks))
-    if candidate.volume is None:
+    if candidate.volume is None and candidate.document is None:
         return _Judgement(reason=_refusal(candidate), checks=tuple(checks), refused=True)
     return _Judgement(reason="", checks=tuple(checks))
 

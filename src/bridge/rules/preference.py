@@ -41,6 +41,11 @@ def best(
     return left, behind
 
 
+def ranked(prefer: Sequence[Figure], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """All of them, the preferred first; those that are equal stay in their order."""
+    return sorted(candidates, key=lambda one: [figure.score(one) for figure in prefer], reverse=True)
+
+
 def series_number(candidate: Candidate) -> int | None:
     """The smallest Series Number of its instances, None when there is none."""
     found = [number(instance.header, "SeriesNumber") for instance in candidate.instances]

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bridge.rules.choice import Choice, choose
+from bridge.rules.choice import Choice, Taken, choose
 from bridge.rules.explanation import Outcome
 from bridge.rules.guards import NO_GUARDS, Guards
 from bridge.rules.picks import Mend
@@ -16,11 +16,14 @@ from bridge.volumes.geometry import USUAL, Tolerance
 from bridge.volumes.masks import masks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from bridge.rules.answers import Shows
     from bridge.rules.compiled import Rule
     from bridge.rules.facts import Study
-    from bridge.volumes.volume import Candidate
+    from bridge.volumes.volume import Candidate, Volume
+
+    Screen = Callable[[Rule, Choice], Choice]
 
 
 class Change(StrEnum):
@@ -42,8 +45,10 @@ class Replayed:
     before: str
     """Outcome and reason; "" where there is no such rule."""
     after: str
-    runs_before: bool
-    runs_after: bool
+    jobs_before: int
+    jobs_after: int
+    more: int
+    """Jobs of then that are none of now."""
 
 
 def replay(
@@ -55,16 +60,27 @@ def replay(
     tolerance: Tolerance = USUAL,
     mend: Mend | None = None,
     guards: Guards = NO_GUARDS,
+    shows: Shows = lambda volume: None,
+    screen: Screen = lambda rule, choice: choice,
 ) -> tuple[Replayed, ...]:
     """Every rule of either file, by name, in the order of the new file and then of the old one.
 
     Only rules in the modes `hold` and `live` make jobs. `held`: the study is in doubt, so no rule makes one of it.
+    `screen`: takes what may not leave out of a choice.
     """
     names = dict.fromkeys([*(rule.name for rule in then), *(rule.name for rule in now)])
     old, new = ({rule.name: rule for rule in rules} for rules in (now, then))
     candidates = _Candidates(study, tolerance)
     seen = partial(
-        _seen, study=study, candidates=candidates, tolerance=tolerance, mend=mend, guards=guards, held=held
+        _seen,
+        study=study,
+        candidates=candidates,
+        tolerance=tolerance,
+        mend=mend,
+        guards=guards,
+        held=held,
+        shows=shows,
+        screen=screen,
     )
     return tuple(_one(name, seen(old.get(name)), seen(new.get(name))) for name in names)
 
@@ -85,19 +101,18 @@ class _Candidates:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     told: str = ""
-    runs: bool = False
     asks: bool = False
-    job: tuple[object, ...] = ()
+    jobs: frozenset[tuple[object, ...]] = frozenset()
 
 
 def _one(name: str, before: _Seen, after: _Seen) -> Replayed:
-    match before.runs, after.runs:
+    match bool(before.jobs), bool(after.jobs):
         case False, True:
             change = Change.NEW
         case True, False:
             change = Change.GONE
         case True, True:
-            change = Change.SAME if before.job == after.job else Change.OTHER
+            change = Change.SAME if before.jobs == after.jobs else Change.OTHER
         case _:
             change = Change.ASKED if after.asks and not before.asks else Change.SAME
     return Replayed(
@@ -105,8 +120,9 @@ def _one(name: str, before: _Seen, after: _Seen) -> Replayed:
         change=change,
         before=before.told,
         after=after.told,
-        runs_before=before.runs,
-        runs_after=after.runs,
+        jobs_before=len(before.jobs),
+        jobs_after=len(after.jobs),
+        more=len(after.jobs - before.jobs),
     )
 
 
@@ -119,25 +135,35 @@ def _seen(
     mend: Mend | None,
     guards: Guards,
     held: bool,
+    shows: Shows,
+    screen: Screen,
 ) -> _Seen:
     if rule is None or rule.mode == "off":
         return _Seen()
     masks = masks_of(study.instances, tolerance) if any(one.mask for one in rule.inputs) else ()
-    choice = choose(rule, study, candidates, mend, masks, guards=guards)
+    choice = screen(rule, choose(rule, study, candidates, mend, masks, guards=guards, shows=shows))
     told = choice.explanation
     matches = told.outcome is Outcome.MATCH
     live = rule.mode in ("hold", "live")
+    runs = matches and live and not held
+    work = (rule.platform, rule.algorithm, rule.version, repr(sorted(rule.values.items())))
     return _Seen(
         told=f"{told.outcome}: {told.reason}",
-        runs=matches and live and not held,
         asks=live and (told.outcome is Outcome.HELD or (matches and held)),
-        job=(rule.platform, rule.algorithm, rule.version, repr(sorted(rule.values.items())), _planes(choice)),
+        jobs=frozenset(
+            (*work, repr(sorted(one.values.items())), _planes(one.volumes), _objects(one))
+            for one in choice.matches
+            if runs
+        ),
     )
 
 
-def _planes(choice: Choice) -> tuple[object, ...]:
+def _objects(taken: Taken) -> tuple[object, ...]:
+    return tuple((name, one.sop_instance_uid) for name, one in sorted(taken.documents.items()))
+
+
+def _planes(volumes: Mapping[str, Volume]) -> tuple[object, ...]:
     """Which frames of which objects go to which input: stands for the content, which nobody reads for a question."""
-    volumes = choice.volumes or {}
     return tuple(
         (name, one.mending and one.mending.repairs, tuple((p.instance.number, p.frame) for p in one.planes))
         for name, one in sorted(volumes.items())

@@ -21,6 +21,7 @@ class Compiler:
 
     def __init__(self, document: Document) -> None:
         self._document = document
+        self.places = document.places
         self.problems: list[ConfigError] = []
 
     def table(

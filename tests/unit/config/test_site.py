@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import load_site
+from bridge.config import FolderDestination, FolderSource, load_site
 from bridge.errors import ConfigError
 from said import said
 
@@ -83,6 +83,25 @@ def test_sources_and_destinations_take_from_the_bridge_what_they_leave_out(tmp_p
     assert titles == {"pacs": "B", "other": "OTHER"}
 
 
+def test_folder_takes_from_the_bridge_what_it_shares_with_a_peer(tmp_path: Path) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(
+        BRIDGE
+        + "series_number_base = 7000\n[receive]\nquiet_s = 12\n"
+        + '[sources.in]\nfolder = "in"\n[destinations.out]\nfolder = "out"\n'
+        + '[destinations.also]\nfolder = "out"\ncase = "{PatientID}"\n',
+        encoding="utf-8",
+    )
+    site = load_site(file)
+    source, out, also = site.sources["in"], site.destinations["out"], site.destinations["also"]
+    assert isinstance(source, FolderSource)
+    assert isinstance(out, FolderDestination)
+    assert isinstance(also, FolderDestination)
+    assert (source.folder, source.quiet_s, source.after) == (tmp_path / "in", 12.0, "move")
+    assert (out.folder, out.series_number_base, out.ask_back) == (tmp_path / "out", 7000, False)
+    assert (out.shows_patients, also.shows_patients) == (False, True)
+
+
 WRONG = {
     "missing table": ("[receive]\n", ["1: bridge: missing. Add the table [bridge]"]),
     "missing key": (
@@ -100,12 +119,101 @@ WRONG = {
     "foreign key": (
         BRIDGE + '[sources.ct]\nae_title = "CT"\nmodality = "CT"\n',
         [
-            "7: sources.ct.modality: unknown key; expected one of ae_title, host, quiet_s, longest_s, then, ask"
+            (
+                "7: sources.ct.modality: unknown key; expected one of "
+                "ae_title, host, quiet_s, inputs_quiet_s, longest_s, then, ask"
+            ),
         ],
     ),
     "archive to ask that is no destination": (
         BRIDGE + '[sources.ct]\nae_title = "CT"\nask = "pacs"\n',
         ['7: sources.ct.ask: "pacs" is not among the destinations; expected one of them (none yet)'],
+    ),
+    "archive to ask that is a folder": (
+        BRIDGE + '[sources.ct]\nae_title = "CT"\nask = "out"\n[destinations.out]\nfolder = "o"\n',
+        ['7: sources.ct.ask: "out" is a folder; expected a destination that answers C-FIND'],
+    ),
+    "key of a peer in a folder": (
+        BRIDGE + '[sources.in]\nfolder = "i"\nhost = "ct"\n',
+        [
+            (
+                "7: sources.in.host: a key that a folder does not have; expected one of folder, settle_s, "
+                "look_s, after, quiet_s, inputs_quiet_s, longest_s, then, ask"
+            )
+        ],
+    ),
+    "key of a folder in a peer": (
+        BRIDGE + '[sources.ct]\nae_title = "CT"\nafter = "delete"\n',
+        [
+            (
+                "7: sources.ct.after: a key that a DICOM peer does not have; expected one of ae_title, host, "
+                "quiet_s, inputs_quiet_s, longest_s, then, ask"
+            )
+        ],
+    ),
+    "misspelt key of a folder": (
+        BRIDGE + '[destinations.out]\nfolder = "o"\nfils = "plain"\n',
+        ["7: destinations.out.fils: unknown key; expected a key of [destinations.out]. Did you mean files?"],
+    ),
+    "word for a folder that is none": (
+        BRIDGE + '[destinations.out]\nfolder = "o"\nfiles = "dcm"\n',
+        [
+            '7: destinations.out.files: the text "dcm"; expected "plain", "dicom" or "both". Did you mean dicom?'
+        ],
+    ),
+    "name of a case with an unknown word": (
+        BRIDGE + '[destinations.out]\nfolder = "o"\ncase = "{PatientId}"\n',
+        [
+            (
+                "7: destinations.out.case: the word {PatientId}; expected one of {study}, {rule}, {job}, "
+                "{PatientID}, {PatientName}, {PatientBirthDate}, {StudyDate}, {StudyID}, {StudyDescription}, "
+                "{AccessionNumber}, {StudyInstanceUID}. Did you mean PatientID?"
+            )
+        ],
+    ),
+    "name of a case for all patients": (
+        BRIDGE + '[destinations.out]\nfolder = "o"\ncase = "{rule}_{StudyDate}"\n',
+        [
+            (
+                "7: destinations.out.case: a name that is the same for several patients; expected at least one "
+                "of {study}, {job}, {PatientID}, {AccessionNumber}, {StudyInstanceUID}"
+            )
+        ],
+    ),
+    "name of a case that is a path": (
+        BRIDGE + '[destinations.out]\nfolder = "o"\ncase = "../{study}"\n',
+        ["7: destinations.out.case: a brace or a slash; expected the name of one folder, with words in { }"],
+    ),
+    "marker that is a path": (
+        BRIDGE + '[destinations.out]\nfolder = "o"\nmarker = "../x"\n',
+        ["7: destinations.out.marker: a path; expected the name of a file in the folder"],
+    ),
+    "results that would come in again": (
+        BRIDGE + '[sources.in]\nfolder = "share"\n[destinations.out]\nfolder = "share/./out"\n',
+        [
+            (
+                "8: destinations.out.folder: a folder that is, holds or lies in that of sources.in; expected a "
+                "folder apart. Choose another"
+            )
+        ],
+    ),
+    "two sources in one folder": (
+        BRIDGE + '[sources.a]\nfolder = "share"\n[sources.b]\nfolder = "x/../share"\n',
+        [
+            (
+                "8: sources.b.folder: a folder that is, holds or lies in that of sources.a; expected a folder "
+                "apart. Choose another"
+            )
+        ],
+    ),
+    "data directory on the share": (
+        BRIDGE + '[destinations.out]\nfolder = "."\n',
+        [
+            (
+                "6: destinations.out.folder: a folder that is, holds or lies in that of bridge.data; expected a "
+                "folder apart. Choose another"
+            )
+        ],
     ),
     "root that is no UID": (
         BRIDGE + 'uid_root = "1.02"\n',

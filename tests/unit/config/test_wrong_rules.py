@@ -71,6 +71,30 @@ WRONG = {
             ),
         ],
     ),
+    "a mesh alone": (
+        "[rules.lungs.inputs.ct-image]",
+        "[rules.lungs.inputs.ct-image]\nmesh = true",
+        [
+            (
+                "14:14: rules.lungs.inputs: masks or meshes alone; expected an image among the inputs: "
+                "results refer to it"
+            ),
+        ],
+    ),
+    "a mesh that is mended, a mask, and of an earlier study": (
+        "[rules.lungs.values]",
+        (
+            '[rules.lungs.inputs.scan]\nmesh = true\nmask = "study"\nrepair = ["shear"]\nstudy = "prior"\n'
+            'volume = { Modality = "M3D" }\n[rules.lungs.values]'
+        ),
+        [
+            (
+                f"{line}:1: rules.lungs.inputs.scan.{word}: {word} of an input that takes a mesh; expected a mesh of "
+                "the current study, as it is"
+            )
+            for line, word in ((20, "mask"), (21, "repair"), (22, "study"))
+        ],
+    ),
     "a table misspelt": (
         "[rules.lungs.values]",
         "[rules.lungs.vaules]",
@@ -749,6 +773,212 @@ WRONG = {
                 "16:31: rules.lungs.inputs.ct-image.prefer[0].SliceThickness[0]: text; expected a number, as "
                 "SliceThickness holds. Remove the quotes"
             ),
+        ],
+    ),
+    "every volume of an input that is not there": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "lungs-and-airways"\nfor_each = "ct-imgae"',
+        [
+            (
+                '8:1: rules.lungs.for_each: "ct-imgae" is no input of lungs; expected one of its inputs (ct-image). '
+                "Did you mean ct-image?"
+            ),
+        ],
+    ),
+    "every mask": (
+        'prefer = ["thinnest"]',
+        (
+            'prefer = ["thinnest"]\n[rules.lungs.inputs.lobes]\nvolume = { Modality = "SEG" }\nmask = "study"\n'
+            '[rules.other]\nalgorithm = "a"\nfor_each = "lobes"\n'
+            '[rules.other.inputs.ct]\nvolume = { Modality = "CT" }\n'
+            '[rules.other.inputs.lobes]\nvolume = { Modality = "SEG" }\nmask = "study"'
+        ),
+        [
+            (
+                "22:1: rules.other.for_each: lobes takes a mask; expected an input that takes an image (ct). "
+                "Results refer to the image of each job"
+            ),
+        ],
+    ),
+    "every volume without an input": (
+        "[rules.lungs.values]",
+        (
+            '[rules.fixed]\nalgorithm = "a"\nfor_each = "ct"\nstudy = { StudyInstanceUID = "1.2" }\nvalues '
+            "= { a = 1 }\n"
+            "[rules.lungs.values]"
+        ),
+        [
+            (
+                "20:1: rules.fixed.for_each: for_each in a rule without inputs; expected [rules.fixed.inputs.ct], "
+                "or no for_each. Only volumes of a study come in any number"
+            ),
+        ],
+    ),
+    "a wait that is misspelt": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "a"\nwaits_for = { rul = "lobes" }',
+        [
+            (
+                "8:15: rules.lungs.waits_for.rul: unknown key; expected a key of [rules.lungs.waits_for]. "
+                "Did you mean rule?"
+            )
+        ],
+    ),
+    "a wait of a list that is misspelt": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "a"\nwaits_for = [{ series = { Modality = "CT" } }, { series = { x = 1 }, then = "hod" }]',
+        [
+            '8:70: rules.lungs.waits_for[1].then: the text "hod"; expected "hold" or "go-on". Did you mean hold?',
+        ],
+    ),
+    "a wait for a series by a word that does not exist": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "a"\nwaits_for = { series = { Modalty = "CT" } }',
+        [
+            (
+                "8:26: rules.lungs.waits_for.series.Modalty: no DICOM keyword; expected a keyword or one of @volume. "
+                "Did you mean Modality?"
+            )
+        ],
+    ),
+    "a wait for nothing": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "a"\nwaits_for = { at_most_h = 3 }',
+        ["8:1: rules.lungs.waits_for: neither a rule nor a series; expected one of the two: rule, or series"],
+    ),
+    "a wait for a rule that is not there": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "a"\nwaits_for = { rule = "lobes" }',
+        ['8:15: rules.lungs.waits_for.rule: "lobes" is no rule; expected another rule (none yet)'],
+    ),
+    "rules that wait for each other": (
+        "[rules.lungs.values]",
+        (
+            '[rules.lobes]\nalgorithm = "a"\nwaits_for = { rule = "chest" }\n'
+            '[rules.lobes.inputs.ct]\nvolume = { Modality = "CT" }\n'
+            '[rules.chest]\nalgorithm = "a"\n'
+            '[rules.chest.inputs.ct]\nvolume = { Modality = "CT" }\n'
+            '[rules.chest.inputs.lobes]\nvolume = { Modality = "SEG" }\nmask = "lobes"\n[rules.lungs.values]'
+        ),
+        [
+            (
+                "20:15: rules.lobes.waits_for.rule: lobes waits for chest, which waits for lobes; expected "
+                "a rule that does not depend on this one. Neither would ever start"
+            )
+        ],
+    ),
+    "an early start without a bound": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "a"\nstart = "inputs-complete"',
+        [
+            (
+                "16:1: rules.lungs.inputs.ct-image.volume: no lower bound that says when the series is whole, "
+                "and start "
+                "is inputs-complete; expected a condition on instances, length_mm or slices, equal or at least "
+                "a number. "
+                'As in { instances = { min = 100 } }, or start = "study-complete"'
+            )
+        ],
+    ),
+    "an early start of a definition without a bound": (
+        '[rules.lungs]\nalgorithm = "lungs-and-airways"',
+        (
+            "[volumes.thin]\nwhere = { length_mm = { min = 200 } }\n[volumes.any]\nwhere = { slices = { max = 9 } }\n"
+            '[rules.x]\nalgorithm = "a"\nstart = "inputs-complete"\ninputs.ct.volume = ["thin", "any"]\n'
+            '[rules.lungs]\nalgorithm = "a"'
+        ),
+        [
+            (
+                "9:1: volumes.any.where: no lower bound that says when the series is whole, and start "
+                "is inputs-complete; expected a condition on instances, length_mm or slices, equal or at least "
+                "a number. "
+                'As in { instances = { min = 100 } }, or start = "study-complete"'
+            )
+        ],
+    ),
+    "an hour that is none": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "a"\nnot_before = "20:00-24:00"',
+        [
+            (
+                '8:1: rules.lungs.not_before: the text "20:00-24:00"; expected two times of the day with - '
+                "between them, "
+                'as in "20:00-06:00"'
+            )
+        ],
+    ),
+    "urgent, and in the night": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "a"\nurgent = true\nnot_before = "20:00-06:00"',
+        [
+            (
+                "9:1: rules.lungs.not_before: a rule that is urgent and waits for the night; expected one of "
+                "urgent and "
+                "not_before"
+            )
+        ],
+    ),
+    "a priority beyond its range": (
+        'algorithm = "lungs-and-airways"',
+        'algorithm = "a"\npriority = 11',
+        ["8:1: rules.lungs.priority: the number 11; expected at most 10"],
+    ),
+    "a prior alone": (
+        'volume = { Modality = "CT", spacing_mm = { max = 2.0 } }',
+        'volume = { Modality = "CT" }\nstudy = "prior"',
+        [
+            (
+                "14:14: rules.lungs.inputs: images of an earlier study alone; expected an image of the current "
+                "study among "
+                "the inputs: results refer to it"
+            )
+        ],
+    ),
+    "days of an input of the current study": (
+        'prefer = ["thinnest"]',
+        "prior_max_days = 400",
+        [
+            (
+                "16:1: rules.lungs.inputs.ct-image.prior_max_days: prior_max_days of an input of the current study; "
+                'expected the key beside study = "prior"'
+            )
+        ],
+    ),
+    "days that leave none": (
+        'prefer = ["thinnest"]',
+        (
+            '[rules.lungs.inputs.before]\nvolume = { Modality = "CT" }\nstudy = "prior"\n'
+            "prior_min_days = 30\nprior_max_days = 7"
+        ),
+        [
+            (
+                "19:1: rules.lungs.inputs.before.prior_min_days: at least 30 and at most 7 days; expected the smaller "
+                "number for prior_min_days"
+            )
+        ],
+    ),
+    "a study that is neither": (
+        'prefer = ["thinnest"]',
+        'study = "previous"',
+        [
+            (
+                '16:1: rules.lungs.inputs.ct-image.study: the text "previous"; expected "current" or "prior". '
+                "Did you mean prior?"
+            )
+        ],
+    ),
+    "every volume of a prior": (
+        '[rules.lungs]\nalgorithm = "lungs-and-airways"',
+        (
+            '[rules.x]\nalgorithm = "a"\nfor_each = "before"\n'
+            '[rules.x.inputs.before]\nvolume = { Modality = "CT" }\nstudy = "prior"\n'
+            '[rules.x.inputs.now]\nvolume = { Modality = "CT" }\n[rules.lungs]\nalgorithm = "a"'
+        ),
+        [
+            (
+                "8:1: rules.x.for_each: before takes a volume of an earlier study; expected an input of the current "
+                "study. Results refer to the image of each job"
+            )
         ],
     ),
     "a secret": (

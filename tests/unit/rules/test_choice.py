@@ -226,6 +226,8 @@ STUDIES = [
     ("{ age_days = { max = 8 } }", False),
     ('{ calling_ae_title = "CT1" }', True),
     ('{ calling_ae_title = "CT" }', False),
+    ('{ called_ae_title = "BRIDGE_ER" }', True),
+    ('{ called_ae_title = "CT1" }', False),
     ("{ series = 2, instances = 8 }", True),
     ("{ series = 3 }", False),
     ('{ Modality = "PT" }', True),
