@@ -43,6 +43,10 @@ class Alerts:
                 return
         with self._index.write() as connection:
             connection.execute(sa.delete(alerts).where(alerts.c.kind == kind, alerts.c.subject == subject))
+        self.over(kind, subject)
+
+    def over(self, kind: str, subject: str) -> None:
+        """Log the end of an alert that was taken away with something else in one transaction."""
         event(log, f"alert.{kind}.over", subject=subject)
 
     def all(self) -> list[Alert]:

@@ -34,6 +34,20 @@ class InstanceFiles:
             raise
         return f"{name[:2]}/{name}.dcm"
 
+    def link(self, source: Path) -> str:
+        """A name of ours for a file that is whole and never changes; a copy where the disk knows no second names."""
+        name = secrets.token_hex(16)
+        folder = self.folder / name[:2]
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            sync_folder(self.folder)
+        try:
+            os.link(source, folder / f"{name}.dcm")
+        except OSError:
+            return self.write(source.read_bytes())
+        sync_folder(folder)
+        return f"{name[:2]}/{name}.dcm"
+
     def is_there(self, name: str) -> bool:
         return (self.folder / name).is_file()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,12 +13,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from bridge.dicom.headers import Header, parse_header, part10_prefix
-from bridge.dicom.instance import Instance
+from bridge.dicom.headers import Header, part10_prefix, read_body, read_header
 from bridge.store import own, versions
 from bridge.store.disk import Alarm, Room
-from bridge.store.files import InstanceFiles
-from bridge.store.studies import touch, wants_again
+from bridge.store.held import Held
+from bridge.store.patients import Patients, note_patient, wants_again
+from bridge.store.studies import touch
 from bridge.store.tables import Index, frames, headers, instances
 
 
@@ -45,6 +45,7 @@ class _Offer:
     sop_instance_uid: str
     transfer_syntax_uid: str
     calling_ae_title: str
+    called_ae_title: str
     source: str
     quiet_s: float
     digest: str
@@ -53,7 +54,7 @@ class _Offer:
     looks_own: bool
 
 
-class Instances:
+class Instances(Held):
     """The instance files under `<data>/instances/` and their rows."""
 
     def __init__(
@@ -74,12 +75,12 @@ class Instances:
             alarm: hears when the disk is full and when it no longer is.
             passing: is told the name of each point at which a crash would hurt most.
         """
+        super().__init__(index, folder)
         self._passing = passing
-        self._index = index
-        self._files = InstanceFiles(folder)
         self._key = key
         self._uid_root = uid_root
         self.disk = Room(folder, reserve_bytes, alarm)
+        self.patients = Patients(index, key)
 
     def room(self, size_bytes: int) -> AbstractContextManager[bool]:
         """Whether `size_bytes` fit without touching the reserve; they are taken while the block lasts."""
@@ -96,6 +97,7 @@ class Instances:
         calling_ae_title: str,
         source: str,
         quiet_s: float,
+        called_ae_title: str = "",
     ) -> Arrived:
         """Make an instance durable: when this returns, file and row survive a power cut.
 
@@ -105,11 +107,13 @@ class Instances:
 
         Raises OSError when it could not be made durable; then nothing is held of it.
         """
-        digest = hashlib.sha256(transfer_syntax_uid.encode() + b"\0" + encoded).hexdigest()
+        digest = digest_of(encoded, transfer_syntax_uid)
         with _or_os_error(), self._index.read() as connection:
             newest = versions.last_arrived(connection, sop_instance_uid)
             wanted = newest is not None and wants_again(connection, newest.study_instance_uid)
         if newest is not None and newest.digest == digest and self._is_here(newest) and not wanted:
+            if newest.own and newest.calling_ae_title == own.NOBODY:
+                self._has_come_back(newest.number, sop_instance_uid, calling_ae_title)
             return Arrived.OWN if newest.own else Arrived.IDENTICAL
         # The file first: a row without a file would be a lie, a file without a row is only litter.
         prefix = part10_prefix(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
@@ -119,6 +123,7 @@ class Instances:
             sop_instance_uid=sop_instance_uid,
             transfer_syntax_uid=transfer_syntax_uid,
             calling_ae_title=calling_ae_title,
+            called_ae_title=called_ae_title,
             source=source,
             quiet_s=quiet_s,
             digest=digest,
@@ -135,8 +140,49 @@ class Instances:
         self._passing("receive:after")
         return arrived
 
-    def _is_here(self, row: sa.Row[tuple[object, ...]]) -> bool:
-        return row.dropped_at is None and self._files.is_there(row.file)
+    def take_in(self, file: Path) -> None:
+        """Hold a result of this bridge before anybody has sent it back. Repeating it changes nothing.
+
+        It opens no study and moves no due time. Raises OSError when it could not be made durable.
+        """
+        encoded, syntax = read_body(file)
+        header = read_header(encoded, syntax)
+        uid = header.uid("SOPInstanceUID")
+        with _or_os_error(), self._index.read() as connection:
+            newest = versions.last_arrived(connection, uid)
+        if newest is not None and self._is_here(newest):
+            return
+        offer = _Offer(
+            header=header,
+            sop_class_uid=header.uid("SOPClassUID"),
+            sop_instance_uid=uid,
+            transfer_syntax_uid=syntax,
+            calling_ae_title=own.NOBODY,
+            called_ae_title="",
+            source="",
+            quiet_s=0.0,
+            digest=digest_of(encoded, syntax),
+            size_bytes=len(encoded),
+            file=self._files.link(file),
+            looks_own=True,
+        )
+        self._passing("chain:mid")
+        with _or_os_error(), self._index.write() as connection:
+            _, litter = self._enter(connection, offer)
+        if litter:
+            self._files.remove(litter)
+
+    def _has_come_back(self, number: int, sop_instance_uid: str, calling_ae_title: str) -> None:
+        """One that was taken in before: from now on it has a sender."""
+        with _or_os_error(), self._index.write() as connection:
+            connection.execute(
+                sa.update(instances)
+                .where(instances.c.number == number)
+                .values(calling_ae_title=calling_ae_title)
+            )
+            job_id = own.issued_for(connection, sop_instance_uid)
+            if job_id is not None:
+                own.note_return(connection, job_id, calling_ae_title, self._index.clock())
 
     def _enter(self, connection: sa.Connection, offer: _Offer) -> tuple[Arrived, str]:
         """Write the row of an instance. Returns what became of it, and the file that nothing refers to any more."""
@@ -192,6 +238,7 @@ class Instances:
                 size_bytes=offer.size_bytes,
                 file=offer.file,
                 calling_ae_title=offer.calling_ae_title,
+                called_ae_title=offer.called_ae_title,
                 own=is_own,
                 received_at=now,
                 arrival=arrival,
@@ -204,40 +251,16 @@ class Instances:
                 number=number, syntax=offer.header.syntax, encoded=zlib.compress(offer.header.encoded, 1)
             )
         )
-        if job_id is not None:
+        if job_id is not None and offer.calling_ae_title != own.NOBODY:
             own.note_return(connection, job_id, offer.calling_ae_title, now)
         if is_own:
             return Arrived.OWN
+        note_patient(connection, self._key, study, offer.header.data_set)
         self._touch(connection, offer, study, now)
         return Arrived.STORED if version == 1 else Arrived.VERSION
 
     def _touch(self, connection: sa.Connection, offer: _Offer, study: str, now: float) -> None:
         touch(connection, self._key, study, source=offer.source, now=now, quiet_s=offer.quiet_s)
-
-    def of_study(self, study_instance_uid: str) -> tuple[Instance, ...]:
-        """The newest version of every instance of a study."""
-        return self._load(versions.newest_of_study(study_instance_uid))
-
-    def by_number(self, numbers: Iterable[int]) -> dict[int, Instance]:
-        """Exactly these versions, by number."""
-        wanted = list(numbers)
-        return {one.number: one for one in self._load(instances.c.number.in_(wanted))}
-
-    def calling_ae_titles(self, study_instance_uid: str) -> tuple[str, ...]:
-        with self._index.read() as connection:
-            rows = connection.execute(
-                sa.select(instances.c.calling_ae_title)
-                .where(instances.c.study_instance_uid == study_instance_uid)
-                .distinct()
-                .order_by(instances.c.calling_ae_title)
-            )
-            return tuple(row.calling_ae_title for row in rows)
-
-    def frame_digests(self, numbers: Sequence[int]) -> dict[tuple[int, int], str]:
-        """Digests of frames that were computed before: (instance number, frame) -> digest."""
-        with self._index.read() as connection:
-            rows = connection.execute(sa.select(frames).where(frames.c.number.in_(list(numbers))))
-            return {(row.number, row.frame): row.digest for row in rows}
 
     def keep_frame_digests(self, digests: dict[tuple[int, int], str]) -> None:
         """Keep digests past the life of the files: the same input must be known again years later."""
@@ -246,16 +269,6 @@ class Instances:
         rows = [{"number": n, "frame": f, "digest": digest} for (n, f), digest in digests.items()]
         with self._index.write() as connection:
             connection.execute(sa.insert(frames).prefix_with("OR IGNORE"), rows)
-
-    def replacements(self, study_instance_uid: str) -> list[versions.Replacement]:
-        """Versions of a study that have not been compared with the one they replaced."""
-        with self._index.read() as connection:
-            pairs = versions.not_compared(connection, study_instance_uid)
-        held = self.by_number({number for older, newer, _ in pairs for number in (older, newer)})
-        return [
-            versions.Replacement(older=held[older], newer=held[newer], arrival=arrival)
-            for older, newer, arrival in pairs
-        ]
 
     def classified(self, one: versions.Replacement, change: str) -> bool:
         """Keep what a comparison found; False when the version has arrived again meanwhile."""
@@ -271,30 +284,10 @@ class Instances:
             )
             return bool(changed.rowcount)
 
-    def _load(self, where: sa.ColumnElement[bool]) -> tuple[Instance, ...]:
-        query = (
-            sa.select(instances, headers.c.syntax, headers.c.encoded)
-            .join_from(instances, headers, instances.c.number == headers.c.number)
-            .where(where)
-            .order_by(instances.c.number)
-        )
-        with self._index.read() as connection:
-            rows = connection.execute(query).all()
-        return tuple(
-            Instance(
-                number=row.number,
-                sop_class_uid=row.sop_class_uid,
-                sop_instance_uid=row.sop_instance_uid,
-                series_instance_uid=row.series_instance_uid,
-                study_instance_uid=row.study_instance_uid,
-                transfer_syntax_uid=row.transfer_syntax_uid,
-                file=self._files.folder / row.file,
-                header=parse_header(zlib.decompress(row.encoded), row.syntax),
-                own=bool(row.own),
-                dropped_at=row.dropped_at,
-            )
-            for row in rows
-        )
+
+def digest_of(encoded: bytes, transfer_syntax_uid: str) -> str:
+    """By which two arrivals of an object are the same bytes."""
+    return hashlib.sha256(transfer_syntax_uid.encode() + b"\0" + encoded).hexdigest()
 
 
 @contextmanager

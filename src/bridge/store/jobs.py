@@ -8,7 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bridge.store.answers import note_answer
 from bridge.store.budgets import spend
+from bridge.store.patients import borrow
+from bridge.store.ready import Ready
 from bridge.store.rows import (
     FINAL,
     Decision,
@@ -40,6 +43,7 @@ __all__ = [
 class Jobs:
     def __init__(self, index: Index) -> None:
         self._index = index
+        self.ready = Ready(index)
 
     def add(
         self, study_instance_uid: str, job: NewJob, *, explanation: str, event: str, keys: Mapping[str, Any]
@@ -69,6 +73,17 @@ class Jobs:
             query = query.where(jobs.c.state == state)
         with self._index.read() as connection:
             return [job_of_row(row) for row in connection.execute(query)]
+
+    def states(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        """Of those that are there."""
+        query = sa.select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(list(job_ids)))
+        with self._index.read() as connection:
+            return {row.id: JobState(row.state) for row in connection.execute(query)}
+
+    def last_event(self) -> int:
+        """The number of the newest line of all timelines."""
+        with self._index.read() as connection:
+            return int(connection.execute(sa.select(sa.func.max(events.c.id))).scalar_one() or 0)
 
     def of_study(self, study_instance_uid: str) -> list[Job]:
         with self._index.read() as connection:
@@ -108,6 +123,22 @@ class Jobs:
             if changed.rowcount:
                 told = {"code": code, "reason": reason} if code else {}
                 note(connection, job_id, f"job.{state}", keys | told, at=now)
+            if changed.rowcount and state is JobState.DONE:
+                # One whose rule wants no results issues none: its answer is there when it is done.
+                issued = sa.select(results.c.job_id).where(results.c.job_id == job_id)
+                if connection.execute(issued).first() is None:
+                    note_answer(connection, job_id, now)
+            return bool(changed.rowcount)
+
+    def sent_back(self, job: Job, event: str, *, code: str, reason: str, **keys: Any) -> bool:
+        """Begin another run of a job that runs, later; False when somebody else has ended it or begun one."""
+        now = self._index.clock()
+        this = sa.and_(jobs.c.id == job.id, jobs.c.state == JobState.RUNNING, jobs.c.run == job.run)
+        again = {"state": JobState.READY, "run": job.run + 1, "code": code, "reason": reason}
+        with self._index.write() as connection:
+            changed = connection.execute(sa.update(jobs).where(this).values(changed_at=now, **again))
+            if changed.rowcount:
+                note(connection, job.id, event, keys, at=now)
             return bool(changed.rowcount)
 
     def started(self, job_id: str) -> None:
@@ -140,7 +171,9 @@ class Jobs:
         with self._index.write() as connection:
             for result in made:
                 row = {column.name: getattr(result, column.name) for column in results.columns}
-                connection.execute(sa.insert(results).prefix_with("OR IGNORE").values(**row))
+                issued = connection.execute(sa.insert(results).prefix_with("OR IGNORE").values(**row))
+                if issued.rowcount:
+                    note_answer(connection, result.job_id, now)
                 for destination in (name for name, uids in owed.items() if result.sop_instance_uid in uids):
                     connection.execute(
                         sa.insert(deliveries)
@@ -179,6 +212,7 @@ class Jobs:
 
 def insert(connection: sa.Connection, study: str, job: NewJob, explanation: str, now: float) -> bool:
     """Write the row of a new job inside a transaction; False when there is one of that id."""
+    borrow(connection, job)
     written = connection.execute(
         sa.insert(jobs)
         .prefix_with("OR IGNORE")
@@ -195,12 +229,15 @@ def insert(connection: sa.Connection, study: str, job: NewJob, explanation: str,
             reason=job.reason,
             frozen=job.frozen,
             inputs=job.inputs,
-            explanation=explanation,
+            explanation=job.explanation or explanation,
             remote="",
             outputs="[]",
             contents=job.contents,
             rerun=job.rerun,
             run=0,
+            urgent=job.urgent,
+            priority=job.priority,
+            not_before=job.not_before,
             created_at=now,
             changed_at=now,
         )
@@ -214,4 +251,5 @@ def job_of_row(row: Any) -> Job:
     values = dict(row._mapping)
     values["state"] = JobState(values["state"])
     values["stage"] = Stage(values["stage"])
+    values["urgent"] = bool(values["urgent"])
     return Job(**values)

@@ -240,6 +240,99 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             resumed_after INTEGER NOT NULL DEFAULT 0
         )""",
     ),
+    (
+        # A rule makes several jobs; rules wait, chain and look at earlier studies.
+        """CREATE TABLE decision_jobs (
+            study_instance_uid TEXT NOT NULL,
+            rule TEXT NOT NULL,
+            place INTEGER NOT NULL,
+            job_id TEXT NOT NULL,
+            PRIMARY KEY (study_instance_uid, rule, place)
+        )""",
+        """INSERT INTO decision_jobs (study_instance_uid, rule, place, job_id)
+            SELECT study_instance_uid, rule, 0, job_id FROM decisions WHERE job_id IS NOT NULL""",
+        "ALTER TABLE decisions DROP COLUMN job_id",
+        "ALTER TABLE instances ADD COLUMN called_ae_title TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE jobs ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE jobs ADD COLUMN not_before TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE decisions ADD COLUMN waits_since REAL",
+        "ALTER TABLE decisions ADD COLUMN waits_until REAL",
+        "ALTER TABLE decisions ADD COLUMN waits_seen INTEGER NOT NULL DEFAULT 0",
+        "CREATE TABLE answers (job_id TEXT PRIMARY KEY, at REAL NOT NULL)",
+        # Which studies name the same patient: keyed hashes, no Patient ID. Filled at reception, for old rows by upkeep.
+        """CREATE TABLE patients (
+            study_instance_uid TEXT NOT NULL,
+            patient TEXT NOT NULL,
+            PRIMARY KEY (study_instance_uid, patient)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX patients_patient ON patients (patient, study_instance_uid) WHERE patient != ''",
+        "ALTER TABLE studies ADD COLUMN news INTEGER NOT NULL DEFAULT 0",
+        "UPDATE studies SET news = 1 WHERE state = 'open'",
+        """CREATE TABLE borrowed (
+            job_id TEXT NOT NULL,
+            study_instance_uid TEXT NOT NULL,
+            PRIMARY KEY (job_id, study_instance_uid)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX borrowed_study ON borrowed (study_instance_uid)",
+        # Who is meant by a name outside; `sealed` is encrypted, and what identifies a person stands nowhere else here.
+        """CREATE TABLE crosswalk (
+            job_id TEXT NOT NULL,
+            study TEXT NOT NULL,
+            patient TEXT NOT NULL,
+            account TEXT NOT NULL,
+            pseudonym TEXT NOT NULL,
+            outward_study TEXT NOT NULL,
+            naming INTEGER NOT NULL,
+            sealing INTEGER NOT NULL,
+            sealed BLOB NOT NULL,
+            made_at REAL NOT NULL,
+            PRIMARY KEY (job_id, study, patient)
+        )""",
+        "CREATE INDEX crosswalk_pseudonym ON crosswalk (pseudonym)",
+        "CREATE INDEX crosswalk_outward ON crosswalk (outward_study)",
+        "CREATE INDEX crosswalk_study ON crosswalk (study)",
+        """CREATE TABLE disclosures (
+            job_id TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            sha256 TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            input TEXT NOT NULL,
+            format TEXT NOT NULL,
+            rule TEXT NOT NULL,
+            account TEXT NOT NULL,
+            platform TEXT NOT NULL,
+            algorithm TEXT NOT NULL,
+            pseudonym TEXT NOT NULL,
+            profile TEXT NOT NULL,
+            begun_at REAL NOT NULL,
+            sent_at REAL,
+            PRIMARY KEY (job_id, attempt, name, sha256)
+        )""",
+        """CREATE TABLE disclosed_patients (
+            job_id TEXT NOT NULL,
+            study TEXT NOT NULL,
+            patient TEXT NOT NULL,
+            issued TEXT NOT NULL,
+            PRIMARY KEY (job_id, study, issued)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX disclosed_patients_patient ON disclosed_patients (patient)",
+        "CREATE INDEX disclosed_patients_issued ON disclosed_patients (issued)",
+        "CREATE INDEX disclosed_patients_study ON disclosed_patients (study)",
+        """CREATE TABLE erasures (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            act_id INTEGER NOT NULL,
+            study TEXT NOT NULL,
+            job_id TEXT NOT NULL,
+            place TEXT NOT NULL,
+            what TEXT NOT NULL,
+            erased INTEGER NOT NULL,
+            reason TEXT NOT NULL,
+            at REAL NOT NULL
+        )""",
+        "CREATE INDEX erasures_study ON erasures (study)",
+    ),
 )
 
 

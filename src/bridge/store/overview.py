@@ -48,8 +48,9 @@ class Overview:
 
     def studies_held(self) -> Count | None:
         """Decisions of rules that wait for a person."""
-        held = (decisions.c.outcome == "held", decisions.c.job_id.is_(None))
-        query = sa.select(sa.func.count(), sa.func.min(decisions.c.decided_at)).where(*held)
+        # What waits for another rule, or for a series, goes on by itself.
+        held = sa.and_(decisions.c.outcome == "held", decisions.c.waits_until.is_(None))
+        query = sa.select(sa.func.count(), sa.func.min(decisions.c.decided_at)).where(held)
         with self._index.read() as connection:
             count, since = connection.execute(query).one()
             return Count(count=count, since=since) if count else None

@@ -14,6 +14,8 @@ from bridge.dicom.uids import is_below
 from bridge.store.tables import events, results
 from bridge.store.timeline import note
 
+NOBODY = ""
+"""In place of the calling AE title of a result that nobody has sent back: another rule wants it."""
 CAME_BACK = "result.came-back"
 
 

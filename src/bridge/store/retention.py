@@ -16,7 +16,7 @@ from bridge.dicom.statuses import STORED
 from bridge.errors import Refused
 from bridge.store.rows import JobState
 from bridge.store.studies import DECIDED
-from bridge.store.tables import Index, decisions, deliveries, instances, jobs, studies, turns
+from bridge.store.tables import Index, borrowed, decisions, deliveries, instances, jobs, studies, turns
 
 OVER = (JobState.DONE, JobState.CANCELLED, JobState.REFUSED)
 """States in which nobody will want the pixels again. A failed or held job waits for a person, who may retry it."""
@@ -104,15 +104,20 @@ def _may_go(before: float) -> sa.ColumnElement[bool]:
 
 def _over(study: sa.ColumnElement[str], before: float) -> sa.ColumnElement[bool]:
     """The study is decided without doubt, nothing of it is newer than `before`, every job is over, nothing is owed."""
-    of_study = jobs.c.study_instance_uid == study
-    waits = sa.or_(jobs.c.state.not_in(OVER), jobs.c.changed_at >= before)
-    owed = sa.exists().where(turns.c.job_id == jobs.c.id, turns.c.due_at.is_not(None))
+    of = jobs.alias("of")  # its own name: `study` may be a column of jobs too
+    # Left to itself it would join the table of `study` anew: a volume lent by any study would keep every study.
+    lent = (
+        sa.select(borrowed.c.job_id).where(borrowed.c.study_instance_uid == study).correlate_except(borrowed)
+    )
+    of_study = sa.or_(of.c.study_instance_uid == study, of.c.id.in_(lent))
+    waits = sa.or_(of.c.state.not_in(OVER), of.c.changed_at >= before)
+    owed = sa.exists().where(turns.c.job_id == of.c.id, turns.c.due_at.is_not(None))
     undelivered = sa.exists().where(
-        deliveries.c.job_id == jobs.c.id,
+        deliveries.c.job_id == of.c.id,
         sa.or_(
             deliveries.c.last_at >= before,
             # What a person has cancelled is owed to nobody.
-            sa.and_(jobs.c.state != JobState.CANCELLED, deliveries.c.outcome.not_in(tuple(STORED))),
+            sa.and_(of.c.state != JobState.CANCELLED, deliveries.c.outcome.not_in(tuple(STORED))),
         ),
     )
     return sa.and_(
@@ -127,7 +132,7 @@ def _over(study: sa.ColumnElement[str], before: float) -> sa.ColumnElement[bool]
             decisions.c.study_instance_uid == study,
             sa.or_(
                 decisions.c.decided_at >= before,
-                sa.and_(decisions.c.outcome == "held", decisions.c.job_id.is_(None)),
+                decisions.c.outcome == "held",
             ),
         ),
     )

@@ -33,6 +33,12 @@ class Stage(StrEnum):
     DELIVER = "deliver"
 
 
+ROUTINE_SLACK_S = 4 * 3600
+"""An urgent job goes before routine ones, unless they have waited so long."""
+STEP_S = 20 * 60
+"""What one step of priority counts; ten of them are less than urgent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One job: a rule, the chosen inputs, and how far it has got. JSON texts are the values of their rooms."""
@@ -64,6 +70,15 @@ class Job:
     """How often a person has asked for the same work again; part of the job's identity."""
     contents: str
     """{input: content}: what the inputs show, as it stands in the job's identity."""
+    urgent: bool = False
+    priority: int = 0
+    not_before: str = ""
+    """The hours in which it may go to its platform, "20:00-06:00"; "" for always."""
+
+    @property
+    def due_at(self) -> float:
+        """Its place among jobs that wait: what is due first goes first, so nothing starves behind newer ones."""
+        return self.created_at + (0 if self.urgent else ROUTINE_SLACK_S) - self.priority * STEP_S
 
     @property
     def has_begun(self) -> bool:
@@ -89,6 +104,13 @@ class NewJob:
     inputs: str
     contents: str = "{}"
     rerun: int = 0
+    explanation: str = ""
+    """Of this job, where its decision makes several; "" for that of the decision."""
+    urgent: bool = False
+    priority: int = 0
+    not_before: str = ""
+    borrows: tuple[str, ...] = ()
+    """Other studies of which it takes volumes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +123,18 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """How long a rule has waited for something else. POSIX seconds."""
+
+    since: float
+    """When the rule first fitted the study."""
+    until: float | None
+    """When it is to be decided again at the latest; None for what waits no more."""
+    seen: int
+    """The newest line of any timeline when this was decided: a job that ends later wakes it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What a rule said about a study."""
 
@@ -108,10 +142,17 @@ class Decision:
     outcome: str
     reason: str
     explanation: str
-    job: NewJob | None = None
+    jobs: tuple[NewJob, ...] = ()
+    """What it wants to be there, in the order in which a budget is spent; more than one only where `each` is set."""
+    each: str = ""
+    """The input of which every volume has a job of its own; "" for a rule that makes one job of a study."""
     code: str = ""
     """Of what keeps a job that the rule wants from being made: a doubt, or a pause of the rule."""
     budget: Budget = field(default_factory=Budget)
+    waits: Waits | None = None
+    """Of a rule that fits, and waits for something else or has waited."""
+    decided_at: float = 0.0
+    """POSIX seconds; 0 for one that is not written yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

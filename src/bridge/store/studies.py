@@ -43,6 +43,8 @@ class Study:
     """Marks of doubts that a person has accepted, with spaces between them: a code and what it was about."""
     doubts: str
     """Marks of the doubts for which it is held, or is not looked at."""
+    news: bool = False
+    """Something of it has happened of which later studies of the patient have not been told."""
 
 
 class Studies:
@@ -81,7 +83,8 @@ class Studies:
             ]
             if row is None or not accepted:
                 return False
-            values: dict[str, object] = {"released": " ".join(sorted({*row.released.split(), *accepted}))}
+            released = " ".join(sorted({*row.released.split(), *accepted}))
+            values: dict[str, object] = {"released": released, "news": True}
             now = self._index.clock()
             if row.state != OPEN:
                 values |= {"state": OPEN, "opened_at": now, "due_at": now, "attempts": 0}
@@ -148,13 +151,8 @@ class Studies:
         """Let the rules look once more, now, at studies that are decided; nothing of them has arrived."""
         if not study_instance_uids:
             return
-        now = self._index.clock()
         with self._index.write() as connection:
-            connection.execute(
-                sa.update(studies)
-                .where(studies.c.study_instance_uid.in_(study_instance_uids), studies.c.state == DECIDED)
-                .values(state=OPEN, opened_at=now, due_at=now, attempts=0)
-            )
+            look_anew(connection, study_instance_uids, self._index.clock())
 
     def named(self, name: str) -> Study | None:
         with self._index.read() as connection:
@@ -179,12 +177,16 @@ class Studies:
             )
             return int(counted.scalar_one())
 
-    def forgive(self) -> None:
-        """Take back one attempt of each open study: something else is suspected of the last death of the process."""
+    def forgive(self, study: Study | None = None) -> None:
+        """Take back one attempt of each open study: something else is suspected of the last death of the process.
+
+        Of one study, when it is given: a look at it has ended.
+        """
+        which = sa.true() if study is None else studies.c.study_instance_uid == study.study_instance_uid
         with self._index.write() as connection:
             connection.execute(
                 sa.update(studies)
-                .where(studies.c.state == OPEN, studies.c.attempts > 0)
+                .where(which, studies.c.state == OPEN, studies.c.attempts > 0)
                 .values(attempts=studies.c.attempts - 1)
             )
 
@@ -206,12 +208,16 @@ def _as_seen(study: Study) -> sa.ColumnElement[bool]:
     return sa.and_(studies.c.study_instance_uid == study.study_instance_uid, studies.c.due_at == study.due_at)
 
 
-def wants_again(connection: sa.Connection, study: str) -> bool:
-    """Whether a study waits for being sent once more: that is how a person asks for another look at it."""
-    row = connection.execute(
-        sa.select(studies.c.state, studies.c.doubts).where(studies.c.study_instance_uid == study)
-    ).first()
-    return row is not None and (row.state == SET_ASIDE or GONE in row.doubts)
+def look_anew(connection: sa.Connection, study_instance_uids: Collection[str], now: float) -> None:
+    """Open studies that are decided, for one more look of the rules, inside a transaction."""
+    these = studies.c.study_instance_uid.in_(study_instance_uids)
+    # One that is open already has something to tell later studies of the patient all the same.
+    connection.execute(sa.update(studies).where(these).values(news=True))
+    connection.execute(
+        sa.update(studies)
+        .where(these, studies.c.state == DECIDED)
+        .values(state=OPEN, opened_at=now, due_at=now, attempts=0)
+    )
 
 
 def touch(
@@ -232,6 +238,7 @@ def touch(
             waits="",
             complete="",
             asked="",
+            news=True,
         )
     )
     if not changed.rowcount:
@@ -252,5 +259,6 @@ def touch(
                 asked="",
                 released="",
                 doubts="",
+                news=True,
             )
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ studies = _table(
     asked=Text,
     released=Text,
     doubts=Text,
+    news=Boolean,
 )
 instances = _table(
     "instances",
@@ -63,6 +64,7 @@ instances = _table(
     arrival=Integer,
     change=Text,
     dropped_at=Float,
+    called_ae_title=Text,
 )
 headers = _table("headers", number=Integer, syntax=Text, encoded=LargeBinary)
 frames = _table("frames", number=Integer, frame=Integer, digest=Text)
@@ -73,10 +75,13 @@ decisions = _table(
     outcome=Text,
     reason=Text,
     explanation=Text,
-    job_id=Text,
     decided_at=Float,
     code=Text,
+    waits_since=Float,
+    waits_until=Float,
+    waits_seen=Integer,
 )
+decision_jobs = _table("decision_jobs", study_instance_uid=Text, rule=Text, place=Integer, job_id=Text)
 jobs = _table(
     "jobs",
     id=Text,
@@ -100,6 +105,9 @@ jobs = _table(
     run=Integer,
     rerun=Integer,
     contents=Text,
+    urgent=Boolean,
+    priority=Integer,
+    not_before=Text,
 )
 events = _table("events", id=Integer, job_id=Text, at=Float, event=Text, keys=Text)
 results = _table(
@@ -195,6 +203,53 @@ pauses = _table(
     resumed_at=Float,
     resumed_after=Integer,
 )
+answers = _table("answers", job_id=Text, at=Float)
+patients = _table("patients", study_instance_uid=Text, patient=Text)
+borrowed = _table("borrowed", job_id=Text, study_instance_uid=Text)
+crosswalk = _table(
+    "crosswalk",
+    job_id=Text,
+    study=Text,
+    patient=Text,
+    account=Text,
+    pseudonym=Text,
+    outward_study=Text,
+    naming=Integer,
+    sealing=Integer,
+    sealed=LargeBinary,
+    made_at=Float,
+)
+disclosures = _table(
+    "disclosures",
+    job_id=Text,
+    attempt=Integer,
+    name=Text,
+    sha256=Text,
+    size_bytes=Integer,
+    input=Text,
+    format=Text,
+    rule=Text,
+    account=Text,
+    platform=Text,
+    algorithm=Text,
+    pseudonym=Text,
+    profile=Text,
+    begun_at=Float,
+    sent_at=Float,
+)
+disclosed_patients = _table("disclosed_patients", job_id=Text, study=Text, patient=Text, issued=Text)
+erasures = _table(
+    "erasures",
+    id=Integer,
+    act_id=Integer,
+    study=Text,
+    job_id=Text,
+    place=Text,
+    what=Text,
+    erased=Boolean,
+    reason=Text,
+    at=Float,
+)
 submits = _table("submits", account=Text, remote_id=Text, key=Text, at=Float, stray=Boolean)
 
 
@@ -232,6 +287,11 @@ class Index:
     def write(self) -> Iterator[sa.Connection]:
         with self._engine.connect().execution_options(write=True) as connection, connection.begin():
             yield connection
+
+    def write_back(self) -> None:
+        """Empty the write-ahead log, as far as nobody reads from it: what was overwritten stands there once more."""
+        with closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         self._engine.dispose()

@@ -74,7 +74,7 @@ class Bench:
         )
         told = '{"rule": "lungs", "outcome": "match", "reason": "so", "study": [], "inputs": []}'
         made = Decision(
-            rule=rule, outcome="match", reason="so", explanation=told, job=job, budget=self.budget
+            rule=rule, outcome="match", reason="so", explanation=told, jobs=(job,), budget=self.budget
         )
         return self.decisions.decide(uid, 1.0, [made])
 
@@ -319,6 +319,7 @@ def test_jobs_of_an_earlier_release_count(tmp_path: Path) -> None:
         connection.exec_driver_sql("PRAGMA user_version = 2")
     index.open()
     assert Budgets(index).room("lungs", Budget(jobs_per_day=5)) == 3
-    assert Decisions(index).of_study("1.2")[0].code == ""
+    assert (Decisions(index).of_study("1.2")[0].code, Decisions(index).of_study("1.2")[0].waits) == ("", None)
+    assert [(one.urgent, one.priority, one.not_before) for one in Jobs(index).all()] == [(False, 0, "")] * 3
     with index.read() as connection:
         assert connection.execute(sa.select(pauses)).all() == []

@@ -44,19 +44,21 @@ def decision(job: str = "j1", outcome: str = "match") -> Decision:
         outcome=outcome,
         reason="because",
         explanation="{}",
-        job=NewJob(
-            id=job,
-            rule="lungs",
-            account="gc",
-            algorithm="a",
-            declared_version="",
-            state=JobState.READY,
-            reason="",
-            frozen="{}",
-            inputs="{}",
+        jobs=(
+            NewJob(
+                id=job,
+                rule="lungs",
+                account="gc",
+                algorithm="a",
+                declared_version="",
+                state=JobState.READY,
+                reason="",
+                frozen="{}",
+                inputs="{}",
+            ),
         )
         if outcome == "match"
-        else None,
+        else (),
     )
 
 

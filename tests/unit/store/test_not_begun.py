@@ -45,7 +45,10 @@ class Bench:
             )
 
     def decide(self, job: NewJob | None, code: str = "") -> list[str]:
-        decision = Decision(rule="lungs", outcome="match", reason="so", explanation="{}", job=job, code=code)
+        jobs = (job,) if job else ()
+        decision = Decision(
+            rule="lungs", outcome="match", reason="so", explanation="{}", jobs=jobs, code=code
+        )
         return Decisions(self.index).decide("1.2", 1.0, [decision])
 
     def rerun(self) -> None:
