@@ -27,6 +27,7 @@ from bridge.platforms import (
     Platform,
     RemoteJob,
     Request,
+    RequestedFile,
     RequestedVolume,
     Spec,
     State,
@@ -73,6 +74,8 @@ class JobBench:
     platform: str
     account: Account
     volumes: dict[str, bytes]
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
+    values: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Engine:
@@ -198,8 +201,13 @@ def request_of(bench: Bench | JobBench) -> Request:
     volumes = tuple(
         RequestedVolume(input=name, modality="CT", shape=(16, 48, 48), spacing_mm=(6.0, 6.0, 6.0))
         for name in bench.volumes
+        if name not in bench.files
     )
-    return Request(volumes=volumes, values={})
+    files = tuple(
+        RequestedFile(input=name, media_type=media_type, size_bytes=len(bench.volumes[name]))
+        for name, media_type in bench.files.items()
+    )
+    return Request(volumes=volumes, values=bench.values, files=files)
 
 
 def parcel_of(bench: Bench | JobBench, order: Order) -> Parcel:

@@ -16,13 +16,15 @@ import httpx
 from tests.contract.platform_engine import Engine, JobBench
 
 from bridge.export.parcel import Parcel
-from bridge.platforms import Spec
+from bridge.platforms import Spec, Verdict
 
 BEFORE, IN, AFTER = "before", "in", "after"
 MOMENTS = (BEFORE, IN, AFTER)
 CLEAN = get_context("forkserver")
 """Processes that hold none of the locks and sockets of the test's own."""
-CLEAN.set_forkserver_preload([__name__, "bridge.platforms.grand_challenge"])
+CLEAN.set_forkserver_preload(
+    [__name__, "bridge.platforms.grand_challenge", "bridge.platforms.virtual_patient_engine"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,7 @@ def live(life: Life) -> int | None:
 
 def _live(life: Life) -> None:
     seen: list[str] = []
+    submitted: list[int] = []
     real = httpx.AsyncHTTPTransport.handle_async_request
 
     async def handle(transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
@@ -96,12 +99,14 @@ def _live(life: Life) -> None:
         engine = DurableEngine(life)
         platform = engine.platform()
         await engine.submit(platform)
-        if life.kill is None:
-            await engine.wait(platform)
+        submitted.append(len(seen))
+        state = await engine.wait(platform)
+        assert state.verdict is Verdict.DONE
+        assert await engine.fetch(platform)
         await platform.close()
 
     asyncio.run(submit())
-    life.requests_file.write_text(json.dumps(seen), encoding="utf-8")
+    life.requests_file.write_text(json.dumps([seen, submitted[0]]), encoding="utf-8")
 
 
 class _Torn(httpx.AsyncByteStream):

@@ -46,6 +46,8 @@ class Breaker:
         self._pause_s = 0.0
         self._until: float | None = None
         self._is_probing = False
+        self.answers = 0
+        """Requests that were answered well so far."""
 
     def away_s(self) -> float:
         """Seconds until the next request may go; 0 while closed."""
@@ -87,6 +89,7 @@ class Breaker:
         if is_good is None:
             return
         if is_good:
+            self.answers += 1
             self._failures, self._pause_s, self._until = 0, 0.0, None
             return
         self._failures += 1

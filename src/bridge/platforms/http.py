@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import httpx
 
@@ -24,12 +25,20 @@ from bridge.platforms.breaker import Breaker
 from bridge.platforms.failures import failed
 from bridge.platforms.network import Clients, Network
 from bridge.platforms.protocol import Account
-from bridge.platforms.token import Bearer
+from bridge.platforms.token import Bearer, Credential
 
 __all__ = ["Answer", "Download", "Http", "Network"]
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_HOPS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    method: str
+    url: str
+    json: Json = None
+    params: Mapping[str, str | int] | None = None
 
 
 class Http:
@@ -44,8 +53,11 @@ class Http:
         transport: httpx.AsyncBaseTransport | None = None,
         network: Network | None = None,
         clock: Callable[[], float] = time.monotonic,
+        credential: Callable[[Http], Credential] | None = None,
     ) -> None:
-        """Raises ConfigError: NET-010, NET-011, NET-012 (address, authority file, proxy cannot be used)."""
+        """`credential`: where the token is not what stands in the account's token_file.
+
+        Raises ConfigError: NET-010, NET-011, NET-012 (address, authority file, proxy cannot be used)."""
         self.base_url = account.base_url.rstrip("/") + "/"
         self.origin = origin_of(self.base_url)
         if not is_private(self.origin):
@@ -57,9 +69,10 @@ class Http:
             )
         network = network or Network()
         self._factory = Clients(account, network, transport)
-        self._bearer = Bearer(account, clock)
+        self._credential = credential(self) if credential else Bearer(account, clock)
         self._api_breaker = _breaker(self.host, network, clock)
         self._storage_breaker = _breaker("storage", network, clock)
+        self._other_breaker = _breaker("another host", network, clock)
         self._clients: tuple[httpx.AsyncClient, httpx.AsyncClient] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -71,6 +84,10 @@ class Http:
     def away_s(self) -> float:
         """Seconds until the API is asked again after it failed too often in a row; 0 while it is asked."""
         return self._api_breaker.away_s()
+
+    def answers(self) -> int:
+        """Answers below 500 of the API so far."""
+        return self._api_breaker.answers
 
     async def api(
         self,
@@ -88,25 +105,59 @@ class Http:
             Unsure: NET-003, no whole answer came and `commits`: the effect may have happened.
             Unauthorized: NET-004, the certificate is not trusted; NET-005, NET-009, the token is not sent.
         """
-        client, _ = self._on_this_loop()
         what = f"{method} {path} at {self.host}"
-        headers = {"Accept": "application/json", "Authorization": self._bearer.header()}
-        try:
-            with self._api_breaker.attempt() as attempt:
-                response = await client.request(
-                    method,
-                    self.base_url + path,
-                    headers=headers,
-                    params=params,
-                    json=json,
-                )
-                attempt.seen(response.status_code)
-        except httpx.HTTPError as error:
-            raise failed(error, what, commits=commits) from None
-        self._bearer.answered(headers["Authorization"], response.status_code)
-        return Answer(status=response.status_code, headers=response.headers, body=response.content)
+        request = _Asked(method=method, url=self.base_url + path, json=json, params=params)
+        return await self._authorized(request, what, commits=commits)
 
-    async def put(self, url: str, content: AsyncIterator[bytes], size_bytes: int) -> Answer:
+    async def call(self, method: str, url: str, *, commits: bool = False) -> Answer:
+        """One request without a body to an address that the platform gave, byte for byte; the token goes along
+        only where the origin is the API's.
+
+        Raises what `api` raises, and Damaged: NET-006, an address without https.
+        """
+        must_be_private(url)
+        request = _Asked(method=method, url=url)
+        if origin_of(url) == self.origin:
+            return await self._authorized(
+                request, f"{method} of a given address at {self.host}", commits=commits
+            )
+        return await self._bare(request, f"{method} of a given address at {host_of(url)}", commits=commits)
+
+    async def elsewhere(self, method: str, url: str, json: Json = None) -> Answer:
+        """One request to another origin than the API's, without the token: where a token comes from.
+
+        Raises TryLater: NET-001, NET-002, NET-008; Unauthorized: NET-004; Damaged: NET-006.
+        """
+        must_be_private(url)
+        request = _Asked(method=method, url=url, json=json)
+        return await self._bare(request, f"{method} at {host_of(url)}", commits=False)
+
+    async def log_in(self) -> None:
+        """Make sure that there is a token. Raises Unauthorized, TryLater."""
+        await self._credential.header()
+
+    async def _authorized(self, asked: _Asked, what: str, *, commits: bool) -> Answer:
+        client, _ = self._on_this_loop()
+        for is_last in (False, True):
+            header = await self._credential.header()
+            headers = {"Accept": "application/json", "Authorization": header}
+            answer = await _send(client, self._api_breaker, asked, headers, what, commits=commits)
+            if not await self._credential.answered(header, answer.status) or is_last:
+                break
+        return answer
+
+    async def _bare(self, asked: _Asked, what: str, *, commits: bool) -> Answer:
+        _, client = self._on_this_loop()
+        headers = {"Accept": "application/json"}
+        return await _send(client, self._other_breaker, asked, headers, what, commits=commits)
+
+    async def put(
+        self,
+        url: str,
+        content: AsyncIterator[bytes],
+        size_bytes: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """PUT to a presigned address, bare. The length is told, or httpx would send chunks that S3 refuses.
 
         Raises TryLater: NET-001, NET-002, NET-008; Unauthorized: NET-004; Damaged: NET-006, not https.
@@ -116,7 +167,9 @@ class Http:
         what = f"PUT to storage at {host_of(url)}"
         try:
             with self._storage_breaker.attempt() as attempt:
-                response = await client.put(url, content=content, headers={"Content-Length": str(size_bytes)})
+                response = await client.put(
+                    url, content=content, headers={**(headers or {}), "Content-Length": str(size_bytes)}
+                )
                 attempt.seen(response.status_code)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise failed(error, what, commits=False) from None
@@ -155,7 +208,7 @@ class Http:
             if first_bytes is not None:
                 headers["Range"] = f"bytes=0-{first_bytes - 1}"
             if ours:
-                headers["Authorization"] = self._bearer.header()
+                headers["Authorization"] = await self._credential.header()
             try:
                 with breaker.attempt() as attempt:
                     request = client.build_request("GET", url, headers=headers)
@@ -165,7 +218,7 @@ class Http:
                 raise failed(error, what, commits=False) from None
             try:
                 if ours:
-                    self._bearer.answered(headers["Authorization"], response.status_code)
+                    await self._credential.answered(headers["Authorization"], response.status_code)
                 location = response.headers.get("location", "")
                 if response.status_code not in REDIRECTS or not location:
                     yield Download(response, from_storage=not ours, what=what)
@@ -188,6 +241,26 @@ class Http:
             self._clients = (self._factory.make(), self._factory.make(identity=True))
             self._loop = loop
         return self._clients
+
+
+async def _send(
+    client: httpx.AsyncClient,
+    breaker: Breaker,
+    asked: _Asked,
+    headers: Mapping[str, str],
+    what: str,
+    *,
+    commits: bool,
+) -> Answer:
+    try:
+        with breaker.attempt() as attempt:
+            response = await client.request(
+                asked.method, asked.url, headers=headers, params=asked.params, json=asked.json
+            )
+            attempt.seen(response.status_code)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise failed(error, what, commits=commits) from None
+    return Answer(status=response.status_code, headers=response.headers, body=response.content)
 
 
 def _breaker(host: str, network: Network, clock: Callable[[], float]) -> Breaker:

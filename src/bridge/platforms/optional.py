@@ -85,3 +85,6 @@ class Breaks(Protocol):
 
     def away_s(self) -> float:
         """Seconds until it is asked again; 0 while it is. Deadlines of jobs stand still meanwhile."""
+
+    def answers(self) -> int:
+        """Good answers so far, in this process: one more says that an outage is over."""

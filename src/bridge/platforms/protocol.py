@@ -21,6 +21,33 @@ class Secret(Protocol):
     def reveal(self) -> str: ...
 
 
+class Secrets(Protocol):
+    """Keeps what must outlive the process and stand in no job row, log or note: tokens, signed addresses."""
+
+    def get(self, name: str) -> str | None: ...
+
+    def put(self, name: str, value: str) -> None:
+        """Durable when it returns."""
+
+    def drop(self, name: str) -> None: ...
+
+
+class Unkept:
+    """Secrets of one process, gone with it."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    def get(self, name: str) -> str | None:
+        return self._values.get(name)
+
+    def put(self, name: str, value: str) -> None:
+        self._values[name] = value
+
+    def drop(self, name: str) -> None:
+        self._values.pop(name, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One `[accounts.NAME]` of site.toml."""
@@ -35,6 +62,8 @@ class Account:
     timeout_s: float = 60.0
     options: dict[str, Json] = field(default_factory=dict)
     """The platform's own settings, for example its poll paces."""
+    secrets: Secrets = field(default_factory=Unkept, repr=False)
+    """Where a platform keeps what it must not lose and nobody may read."""
 
 
 class Sink(Protocol):
@@ -58,6 +87,11 @@ class Capabilities:
     can_forget: bool = False
     idempotent_create: bool = False
     hints: bool = False
+    describes: bool = True
+    """Asks the platform what an algorithm takes and gives; where False, a rule says what it wants, and the
+    description names no outputs."""
+    lists_jobs: bool = True
+    """Can list the jobs of the account, so that `newer` tells which of them our index has lost."""
     first_look_s: float = 5.0
     """Pause before the first look at a new job."""
     longest_pause_s: float = 120.0
@@ -123,6 +157,8 @@ class RequestedVolume:
     """Its voxels are labels: a mask, not a picture."""
     labels: tuple[int, ...] = ()
     """The labels that occur, without 0; () where nobody has looked."""
+    objects: int = 0
+    """DICOM objects that it is made of; 0 where nobody has counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +184,15 @@ class RequestedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestedMesh:
+    """A mesh of the study, which leaves as it is, without its texts."""
+
+    input: str
+    format: str
+    """`stl` or `obj`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What a rule asks of a platform."""
 
@@ -156,6 +201,7 @@ class Request:
     declared_version: str = ""
     there: tuple[There, ...] = ()
     files: tuple[RequestedFile, ...] = ()
+    meshes: tuple[RequestedMesh, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,7 +340,7 @@ class Platform(Protocol):
         """Jobs of this account that were made after `since` (POSIX seconds), the newest first.
 
         Where the platform does not tell when a job was made, it is among them: one too many is looked at, one too
-        few is billed again. Raises TryLater, Unauthorized.
+        few is billed again. Not asked where `capabilities.lists_jobs` is False. Raises TryLater, Unauthorized.
         """
 
     async def state(self, job: RemoteJob) -> State:

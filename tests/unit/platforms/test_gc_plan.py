@@ -18,6 +18,7 @@ from bridge.platforms import (
     RemoteJob,
     Request,
     RequestedFile,
+    RequestedMesh,
     RequestedVolume,
     Spec,
     There,
@@ -465,3 +466,10 @@ def test_spec_and_order_of_yesterday_still_load() -> None:
     assert not TypeAdapter(Order).validate_json(order).files[0].as_labels
     assert TypeAdapter(Output).validate_json(output).word == ""
     assert TypeAdapter(RemoteJob).validate_json(job).notes["create"] == {"pk": "j1"}
+
+
+def test_mesh_of_a_study_is_refused_before_anything_is_sent() -> None:
+    request = Request(volumes=(), values={}, meshes=(RequestedMesh(input="f", format="stl"),))
+    with pytest.raises(ConfigError) as caught:
+        PLATFORM.plan(with_inputs(InputSpec(name="f", kind=FILE, word="STL file", suffix=".stl")), request)
+    assert caught.value.code == "GC-217"

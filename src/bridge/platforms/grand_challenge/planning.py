@@ -85,10 +85,17 @@ def plan(spec: Spec, request: Request) -> Order:
 
     Raises:
         ConfigError: GC-210, no interface takes this set of inputs; GC-211, a value that its socket does not take;
-            GC-214, an image at the platform that is not said in one way.
+            GC-214, an image at the platform that is not said in one way; GC-217, a mesh of the study.
         Refused: GC-212, a socket takes something else than what it was given; GC-215, labels that it does not take;
             GC-216, a file of another kind than the socket's.
     """
+    if request.meshes:
+        raise ConfigError(
+            "GC-217",
+            f"a mesh of the study for {', '.join(one.input for one in request.meshes)}",
+            "volumes, values and files of the site",
+            "Take the input out of the rule: meshes of a study are not sent to this platform",
+        )
     volumes = {volume.input: volume for volume in request.volumes}
     copies = {file.input: file for file in request.files}
     given = {*volumes, *copies, *request.values, *(one.input for one in request.there)}
@@ -129,7 +136,9 @@ def plan(spec: Spec, request: Request) -> Order:
     return Order(
         files=files,
         values=tuple(OrderedValue(input=name, value=value) for name, value in values.items()),
-        steps=_steps(sorted(volumes), as_files, sorted(there)),
+        steps=_steps(
+            sorted(volumes), as_files, sorted(there), [name for name in values if name not in as_files]
+        ),
         details=details,
         copies=tuple(
             OrderedCopy(input=name, file_name=details[upload_step(name)]) for name in sorted(copies)
@@ -137,14 +146,16 @@ def plan(spec: Spec, request: Request) -> Order:
     )
 
 
-def _steps(volumes: Iterable[str], as_files: Iterable[str], there: Iterable[str]) -> tuple[Step, ...]:
+def _steps(
+    volumes: Iterable[str], as_files: Iterable[str], there: Iterable[str], values: Iterable[str]
+) -> tuple[Step, ...]:
     steps: list[Step] = []
     for socket in there:
         steps.append(Step(name=there_step(socket)))
     for socket in as_files:
-        steps.append(Step(name=upload_step(socket)))
+        steps.append(Step(name=upload_step(socket), sends=(socket,)))
     for socket in volumes:
-        steps.append(Step(name=upload_step(socket)))
+        steps.append(Step(name=upload_step(socket), sends=(socket,)))
         steps.append(Step(name=session_step(socket), needs=(upload_step(socket),)))
     steps.append(Step(name=COUNT))
     read = (
@@ -153,7 +164,7 @@ def _steps(volumes: Iterable[str], as_files: Iterable[str], there: Iterable[str]
         *(there_step(socket) for socket in there),
         COUNT,
     )
-    steps.append(Step(name=CREATE, needs=read, commits=True, repeat=Repeat.FIND_FIRST))
+    steps.append(Step(name=CREATE, needs=read, commits=True, sends=tuple(values), repeat=Repeat.FIND_FIRST))
     return tuple(steps)
 
 

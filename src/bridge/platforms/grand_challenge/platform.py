@@ -210,6 +210,10 @@ class GrandChallenge:
     def away_s(self) -> float:
         return self._http.away_s()
 
+    def answers(self) -> int:
+        """Good answers so far."""
+        return self._http.answers()
+
     async def outputs(self, job: RemoteJob) -> tuple[Output, ...]:
         return await self._downloads.outputs(job)
 

@@ -18,22 +18,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .faults import Fault
+    from bridge.sandbox.loopback.faults import Fault
+
     from .sandbox import Sandbox, run
     from .settings import Behaviour, Limits, MaskAs
 
 _HOMES = {
-    "Sandbox": "sandbox",
-    "run": "sandbox",
-    "Fault": "faults",
-    "Behaviour": "settings",
-    "Limits": "settings",
-    "MaskAs": "settings",
+    "Sandbox": ".sandbox",
+    "run": ".sandbox",
+    "Fault": "bridge.sandbox.loopback.faults",
+    "Behaviour": ".settings",
+    "Limits": ".settings",
+    "MaskAs": ".settings",
 }
 __all__ = ["Behaviour", "Fault", "Limits", "MaskAs", "Sandbox", "run"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(name)

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from uuid import UUID
 
+from bridge.sandbox.loopback.server import Request, Response
+
 from .objects import User
-from .server import Request, Response
 
 MOST_JSON_BYTES = 16 * 1024 * 1024
 PAGE, LARGEST_PAGE = 100, 1000

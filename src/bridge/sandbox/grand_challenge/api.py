@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from bridge.sandbox.loopback.server import Request, Response
+
 from .answers import FORBIDDEN, UNAUTHENTICATED, Answered, Call, detail
 from .archives import ArchiveEndpoints
 from .objects import Job, User
 from .platform import Platform
 from .reading import Reading
 from .runner import Runner
-from .server import Request, Response
 from .store import PROTECTED
 from .submission import Submission
 from .uploads import SessionEndpoints, UploadEndpoints

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+from bridge.sandbox.loopback.server import Response
+
 from .answers import (
     FORBIDDEN,
     NO_OBJECT,
@@ -24,7 +26,6 @@ from .imports import ImportFailed, Imports
 from .inputs import Inputs
 from .objects import Archive, ArchiveItem, Pending, SocketValue
 from .platform import Platform
-from .server import Response
 from .wire import Wire
 
 

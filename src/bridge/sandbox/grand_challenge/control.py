@@ -34,11 +34,11 @@ from pathlib import Path
 from typing import Any
 
 from bridge.errors import BridgeError
+from bridge.sandbox.loopback.faults import Fault
+from bridge.sandbox.loopback.records import iso
+from bridge.sandbox.loopback.server import Request, Response
 
 from .controls import Controls
-from .faults import Fault
-from .records import iso
-from .server import Request, Response
 
 ROOT = "/sandbox/"
 

@@ -12,9 +12,9 @@ from uuid import uuid4
 
 from bridge.errors import ConfigError
 from bridge.itk import read_image
+from bridge.sandbox.loopback.clock import MovableClock
+from bridge.sandbox.loopback.faults import Fault, Faults
 
-from .clock import MovableClock
-from .faults import Fault, Faults
 from .imports import Imports
 from .objects import FAILED, ArchiveItem, Image, Job
 from .platform import FIRST_USER, Platform

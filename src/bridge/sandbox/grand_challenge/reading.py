@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bridge.sandbox.loopback.server import Response
+
 from .answers import UNAUTHENTICATED, Call, choice, detail, listing, no_match, page_500, pk_of
 from .platform import Platform
-from .server import Response
 from .wire import Wire
 
 LATEST_CLIENT, LOWEST_CLIENT = "0.16.1", "0.13.0"

@@ -12,9 +12,9 @@ import numpy as np
 
 from bridge.errors import BridgeError, Damaged, Refused
 from bridge.itk import Array, ItkImage, read_image
+from bridge.sandbox.loopback.clock import TICK_S, MovableClock
 
 from .catalogue import Algorithm, Content, Contents
-from .clock import TICK_S, MovableClock
 from .imports import Hangs, ImportFailed, Imports, segments_error
 from .kinds import fits, value_error, without_nan
 from .objects import (

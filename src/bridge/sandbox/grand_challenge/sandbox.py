@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import signal
-import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -15,22 +14,22 @@ from threading import Event
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
-from bridge.errors import ConfigError
+from bridge.sandbox.loopback.certificate import certificate
+from bridge.sandbox.loopback.clock import MovableClock
+from bridge.sandbox.loopback.faults import Faults
+from bridge.sandbox.loopback.records import LineFile, iso
+from bridge.sandbox.loopback.server import Answer, Log, Origin, Request, Response
 
 from .api import Api
 from .archives import ArchiveEndpoints
 from .catalogue import ALGORITHMS
-from .clock import MovableClock
 from .control import ROOT, ControlApi
 from .controls import Controls
-from .faults import Faults
 from .imports import Imports
 from .inputs import Inputs
 from .objects import Job
 from .platform import Platform
-from .records import LineFile, iso
 from .runner import Runner
-from .server import Answer, Log, Origin, Request, Response
 from .settings import Behaviour, Limits
 from .store import ObjectStore
 from .submission import Submission
@@ -76,7 +75,7 @@ class Sandbox(Controls):
         super().__init__(folder, platform, runner, imports, Faults(movable, self.store), movable)
 
         self.ca_file, self.token_file = folder / "ca.pem", folder / "token"
-        context = _certificate(self.ca_file, host)
+        context = certificate(self.ca_file, host)
         platform.add_user(_token(self.token_file))
         self._lines, self._jobs = LineFile(self.requests_file), LineFile(self.ledger_file)
         errors = folder / "errors.log"
@@ -192,23 +191,6 @@ def run(
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         stop.wait()
-
-
-def _certificate(ca_file: Path, host: str) -> ssl.SSLContext:
-    try:
-        import trustme
-    except ImportError:
-        raise ConfigError(
-            "SBX-001",
-            "the package trustme is not installed",
-            "it, for the sandbox's certificate",
-            "Install dicom-cloud-bridge[sandbox]",
-        ) from None
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(ca_file))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*dict.fromkeys(("127.0.0.1", "localhost", host))).configure_cert(context)
-    return context
 
 
 def _token(file: Path) -> str:

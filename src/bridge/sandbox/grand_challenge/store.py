@@ -21,7 +21,7 @@ from threading import Lock, local
 from urllib.parse import parse_qsl, quote, urlencode
 from xml.sax.saxutils import escape
 
-from .server import Request, Response
+from bridge.sandbox.loopback.server import Request, Response
 
 UPLOADS = "grand-challenge-uploads"
 PROTECTED = "grand-challenge-protected"
@@ -112,10 +112,11 @@ class ObjectStore:
                 raise StoreRefusal("NoSuchUpload")
             return tuple(part for _, part in sorted(self._open[upload_id].items()))
 
-    def forget_part(self, upload_id: str, number: int) -> None:
+    def lose(self, request: Request) -> None:
         """Lose a part that was answered with 200."""
+        given = request.parameters
         with self._lock:
-            self._open.get(upload_id, {}).pop(number, None)
+            self._open.get(given.get("uploadId", ""), {}).pop(int(given.get("partNumber", "0")), None)
 
     def complete(self, upload_id: str, key: str, wanted: Sequence[tuple[int, str]]) -> None:
         """Join the named parts, which are in order of their numbers, into one object.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bridge.sandbox.loopback.server import Response
+
 from .answers import (
     NO_OBJECT,
     NOT_FOUND,
@@ -18,7 +20,6 @@ from .answers import (
 )
 from .objects import ABORTED, COMPLETED, INITIALIZED, Upload
 from .platform import Platform
-from .server import Response
 from .store import UPLOADS, StoreRefusal
 from .wire import Wire
 

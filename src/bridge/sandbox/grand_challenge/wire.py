@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.sandbox.loopback.records import iso
+
 from .catalogue import Algorithm, Interface
 from .kinds import is_json
 from .objects import MEASURED, SUCCEEDED, Archive, ArchiveItem, Image, Job, Session, SocketValue, Upload
 from .platform import Platform
-from .records import iso
 from .sockets import Socket
 from .store import Part
 

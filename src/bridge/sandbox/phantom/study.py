@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
-from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, SecondaryCaptureImageStorage
 
+from .objects import Names, date_of, time_of, with_head
 from .page import dose_page
 from .render import Grid, Thorax, scanned, thorax
 from .shapes import FloatArray, Point
@@ -65,17 +64,6 @@ class PhantomStudy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Names:
-    """UIDs for one set of arguments; another argument, another UID, since the bytes differ too."""
-
-    root: str
-
-    def uid(self, *parts: str | int) -> str:
-        name = "/".join(("bridge-phantom", self.root, *map(str, parts)))
-        return f"2.25.{uuid5(NAMESPACE_OID, name).int}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Series:
     name: str
     number: int
@@ -100,7 +88,7 @@ def make_study(*, seed: int = 0, when: datetime, variant: str = "", scale: float
     grid = Grid.scaled(scale)
     body = thorax(grid, rng)
     thin = scanned(body.hu, rng, NOISE_HU)
-    names = _Names(root=f"{seed}/{when.isoformat()}/{variant}/{scale!r}")
+    names = Names(root=f"{seed}/{when.isoformat()}/{variant}/{scale!r}")
     thick_mm = round(THICKER * grid.slice_mm, 3)
     plan = (
         _Series(name="scout", number=1, description="Thorax scout", kernel="", start=when),
@@ -130,17 +118,6 @@ def make_study(*, seed: int = 0, when: datetime, variant: str = "", scale: float
     return PhantomStudy(datasets=datasets, truth=truth)
 
 
-def write_study(study: PhantomStudy, folder: Path) -> list[Path]:
-    """Write every instance as a Part 10 file under a neutral name, `000001.dcm` and on, in the study's order."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number, dataset in enumerate(study.datasets, start=1):
-        path = folder / f"{number:06d}.dcm"
-        dataset.save_as(path, enforce_file_format=True)
-        paths.append(path)
-    return paths
-
-
 def _axial(name: str, number: int, slice_mm: float, kernel: str, start: datetime) -> _Series:
     description = f"Thorax {slice_mm:.1f} {kernel}"
     return _Series(name=name, number=number, description=description, kernel=kernel, start=start)
@@ -161,14 +138,14 @@ def _stored(hu: FloatArray) -> npt.NDArray[np.uint16]:
     return np.clip(np.rint(hu - _INTERCEPT), 0, _STORED_MAX).astype("<u2")
 
 
-def _study_attributes(names: _Names, when: datetime) -> Dataset:
+def _study_attributes(names: Names, when: datetime) -> Dataset:
     """Patient, General Study and General Equipment: what all instances share."""
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.PatientName, ds.PatientID = "Phantom^Thorax", "PHANTOM-1"
     ds.PatientBirthDate, ds.PatientSex = "", "O"
     ds.StudyInstanceUID, ds.StudyID = names.uid("study"), "1"
-    ds.StudyDate, ds.StudyTime = _date(when), _time(when)
+    ds.StudyDate, ds.StudyTime = date_of(when), time_of(when)
     ds.AccessionNumber, ds.ReferringPhysicianName = "PHANTOM-1-CT", ""
     ds.StudyDescription = "Synthetic thorax"
     ds.Manufacturer, ds.ManufacturerModelName = "bridge", "Thorax phantom"
@@ -177,28 +154,24 @@ def _study_attributes(names: _Names, when: datetime) -> Dataset:
 
 
 def _instance(
-    shared: Dataset, names: _Names, series: _Series, number: int, at: datetime, sop_class: str
+    shared: Dataset, names: Names, series: _Series, number: int, at: datetime, sop_class: str
 ) -> Dataset:
     ds = Dataset()
     ds.update(shared)
     ds.Modality, ds.BodyPartExamined = "CT", "CHEST"
     ds.SeriesInstanceUID, ds.SeriesNumber = names.uid("series", series.name), series.number
     ds.SeriesDescription = series.description
-    ds.SeriesDate, ds.SeriesTime = _date(series.start), _time(series.start)
+    ds.SeriesDate, ds.SeriesTime = date_of(series.start), time_of(series.start)
     ds.InstanceNumber = number
-    ds.ContentDate, ds.ContentTime = _date(at), _time(at)
+    ds.ContentDate, ds.ContentTime = date_of(at), time_of(at)
     ds.SOPClassUID, ds.SOPInstanceUID = sop_class, names.uid("instance", series.name, number)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    return ds
+    return with_head(ds)
 
 
-def _ct(shared: Dataset, names: _Names, series: _Series, number: int, at: datetime) -> Dataset:
+def _ct(shared: Dataset, names: Names, series: _Series, number: int, at: datetime) -> Dataset:
     """A CT image but for its plane and pixels."""
     ds = _instance(shared, names, series, number, at, CTImageStorage)
-    ds.AcquisitionDate, ds.AcquisitionTime, ds.AcquisitionNumber = _date(at), _time(at), series.number
+    ds.AcquisitionDate, ds.AcquisitionTime, ds.AcquisitionNumber = date_of(at), time_of(at), series.number
     ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = names.uid("frame"), ""
     ds.PatientPosition, ds.ProtocolName = "HFS", "Synthetic thorax"
     ds.KVP, ds.XRayTubeCurrent, ds.ExposureTime = 120, 150, 500
@@ -208,7 +181,7 @@ def _ct(shared: Dataset, names: _Names, series: _Series, number: int, at: dateti
 
 
 def _axial_images(
-    shared: Dataset, names: _Names, series: _Series, hu: FloatArray, grid: Grid, slice_mm: float
+    shared: Dataset, names: Names, series: _Series, hu: FloatArray, grid: Grid, slice_mm: float
 ) -> Iterator[Dataset]:
     x, y, z = grid.first_mm
     lowest = z - grid.slice_mm / 2 + slice_mm / 2
@@ -228,7 +201,7 @@ def _axial_images(
         yield ds
 
 
-def _scout(shared: Dataset, names: _Names, series: _Series, body: Thorax, grid: Grid) -> Dataset:
+def _scout(shared: Dataset, names: Names, series: _Series, body: Thorax, grid: Grid) -> Dataset:
     """A coronal localizer: how much water the beam meets from front to back, as a scanner's topogram."""
     ds = _ct(shared, names, series, 1, series.start)
     ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
@@ -263,7 +236,7 @@ def _pixels(ds: Dataset, stored: npt.NDArray[np.uint16]) -> None:
     ds.PixelData = stored.tobytes()
 
 
-def _page(shared: Dataset, names: _Names, series: _Series, grid: Grid) -> Dataset:
+def _page(shared: Dataset, names: Names, series: _Series, grid: Grid) -> Dataset:
     """A page of text among the images. Modality is CT as on many scanners: only the SOP class tells."""
     ds = _instance(shared, names, series, 1, series.start, SecondaryCaptureImageStorage)
     ds.ImageType = ["DERIVED", "SECONDARY"]
@@ -274,11 +247,3 @@ def _page(shared: Dataset, names: _Names, series: _Series, grid: Grid) -> Datase
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
     ds.PixelData = picture.tobytes()
     return ds
-
-
-def _date(when: datetime) -> str:
-    return when.strftime("%Y%m%d")
-
-
-def _time(when: datetime) -> str:
-    return when.strftime("%H%M%S.%f")

@@ -9,6 +9,7 @@ import socketserver
 import ssl
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -99,10 +100,18 @@ Log = Callable[
 
 
 class Origin:
-    """One host and port that answers over TLS until it is stopped."""
+    """One host and port that answers over TLS until it is stopped. `clock`: what its `Date` shows."""
 
-    def __init__(self, host: str, port: int, context: ssl.SSLContext, log: Log, errors: Path) -> None:
-        self._server = _Server((host, port), context, log, errors)
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        context: ssl.SSLContext,
+        log: Log,
+        errors: Path,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._server = _Server((host, port), context, log, errors, clock)
         self.url = f"https://{host}:{self._server.server_port}"
         self._thread = Thread(
             target=self._server.serve_forever,
@@ -127,8 +136,15 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int], context: ssl.SSLContext, log: Log, errors: Path) -> None:
-        self.context, self.log, self.errors = context, log, errors
+    def __init__(
+        self,
+        address: tuple[str, int],
+        context: ssl.SSLContext,
+        log: Log,
+        errors: Path,
+        clock: Callable[[], float],
+    ) -> None:
+        self.context, self.log, self.errors, self.clock = context, log, errors, clock
         self.answer: Answer = lambda _: Response.of_html(503)
         self._open: set[socket.socket] = set()
         self._changed = Condition()
@@ -234,6 +250,9 @@ class _Handler(BaseHTTPRequestHandler):
         """End the connection with a TCP reset: a time to linger of zero throws away what is unsent."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.server.clock() if timestamp is None else timestamp)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Called by `send_response` before a byte leaves: who has the answer can also read its line."""

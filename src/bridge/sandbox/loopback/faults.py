@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -10,18 +11,18 @@ from fnmatch import fnmatchcase
 from itertools import count
 from json import dumps, loads
 from threading import Event, Lock
-from typing import Any
+from typing import Any, Protocol
 
 from .server import Answer, Request, Response
-from .store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Which requests, how often, and what happens to them.
 
-    Which: `origin` "api" or "store", `method` and `path` as shell patterns ("P*", "*/algorithms/jobs/"); the
-    first `skip` of them are left alone, then `times` are hit, None for ever.
+    Which: `origin` by the name it has in the sandbox's log, for example "store"; `method` and `path` as shell
+    patterns ("P*", "*/algorithms/jobs/"); the first `skip` of them are left alone, then `times` are hit, None
+    for ever.
 
     What, in place of the answer: `reset` breaks the connection; `status` answers with `body` (an object or a
     list as JSON, a text as it is, None the platform's HTML page) and `headers`, `retry_after_s` as seconds or,
@@ -73,6 +74,16 @@ class Fault:
         return self.reset or self.status is not None
 
 
+class Storage(Protocol):
+    """The origin whose URLs are signed, as far as faults reach into it."""
+
+    def signing_expired(self) -> AbstractContextManager[None]:
+        """Within, and in this thread, every URL is signed as one that has run out."""
+
+    def lose(self, request: Request) -> None:
+        """Forget what a PUT brought."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Armed:
     """A fault that waits: how many matches it still lets pass, how many it still hits, how many it has hit."""
@@ -90,7 +101,7 @@ class Armed:
 class Faults:
     """The faults that are armed, in the order of arming; one request meets at most one."""
 
-    def __init__(self, clock: Callable[[], float], store: ObjectStore) -> None:
+    def __init__(self, clock: Callable[[], float], store: Storage) -> None:
         self._clock, self._store = clock, store
         self._lock = Lock()
         self._numbers = count(1)
@@ -158,8 +169,7 @@ class Faults:
         else:
             response = answer(request)
         if fault.lose_part:
-            given = request.parameters
-            self._store.forget_part(given.get("uploadId", ""), int(given.get("partNumber", "0")))
+            self._store.lose(request)
         return self._instead(fault) if fault.replaces else _changed(fault, response, wake)
 
     def _instead(self, fault: Fault) -> Response:
