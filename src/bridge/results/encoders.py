@@ -7,7 +7,7 @@ be made; what comes by itself and fits nowhere stays with the job, and is said.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.dicom.charsets import plain
@@ -15,6 +15,7 @@ from bridge.dicom.codes import ANY_TISSUE, anatomy_of
 from bridge.dicom.context import context_of, left_out
 from bridge.dicom.headers import text
 from bridge.errors import Refused
+from bridge.results.output import Presence
 from bridge.results.planes import planes_in_space
 from bridge.results.readings import Reading, readings_of_table, readings_of_values
 from bridge.results.result import (
@@ -33,38 +34,13 @@ from bridge.results.segmentation import encode_segmentation, segments_of
 from bridge.results.segments import Segmented
 from bridge.results.subject import About, StudySubject, Subject
 from bridge.results.use import Use, use_of
+from bridge.results.work import Made, Work, on_no_image
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _AFTER_MASKS = 1000
 """Instance Number of the report on values; reports of masks count from 1 and have the numbers of their SEG."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Work:
-    """What an encoder gets: all outputs of one use, and what they are about."""
-
-    parts: tuple[Part, ...]
-    source: Source | None
-    """None: the algorithm was given no image of the study."""
-    subject: About
-    wrapping: Wrapping
-    readings: tuple[Reading, ...]
-    """Of all values and tables, without those that stand in a result already."""
-    said: tuple[str, ...]
-    """On what of its parts is no reading."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Made:
-    """What an encoder gives."""
-
-    results: list[Result] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """On what became none."""
-    placed: list[Reading] = field(default_factory=list)
-    """Readings that stand in these results."""
 
 
 def encode(answer: Answer, source: Source, wrapping: Wrapping) -> tuple[Result, ...]:
@@ -120,11 +96,15 @@ def _encoded(
     by_use, kept = _by_use(answer.parts, wrapping)
     readings, said = _readings(by_use, wrapping)
     notes = notes + kept + _not_there(answer, wrapping)
+    missing = [one for one in answer.absent if one.presence is Presence.MISSING]
     results: list[Result] = []
     for use, encoder in ENCODERS.items():
-        if parts := by_use.get(use):
+        parts = by_use.get(use, ())
+        absent = tuple(one for one in missing if use is Use.MESH and use_of(one, wrapping)[0] is use)
+        if parts or absent:
             work = Work(
                 parts=parts,
+                absent=absent,
                 source=source,
                 subject=subject,
                 wrapping=wrapping,
@@ -175,7 +155,7 @@ def _readings(
 
 
 def _not_there(answer: Answer, wrapping: Wrapping) -> list[str]:
-    """What the rule gives a meaning to and the answer does not have: perhaps a misspelling."""
+    """What the rule gives a meaning to and the answer has not, perhaps misspelt; and what the platform has not."""
     there = {part.output.name for part in answer.parts}
     return [
         *(
@@ -184,6 +164,12 @@ def _not_there(answer: Answer, wrapping: Wrapping) -> list[str]:
             if one.output not in there
         ),
         *(f"{name}: no such table came back" for name in wrapping.tables if name not in there),
+        *(
+            f"{one.name}: not there (a finding of the platform)"
+            if one.presence is Presence.MISSING
+            else f"{one.name}: the platform could not make it" + (f": {one.reason}" if one.reason else "")
+            for one in answer.absent
+        ),
     ]
 
 
@@ -194,7 +180,7 @@ def _masks(work: Work) -> Made:
     made = Made()
     wrapping, subject = work.wrapping, work.subject
     if work.source is None or not isinstance(subject, Subject):
-        return _on_no_image(work)
+        return on_no_image(work)
     for number, part in enumerate(work.parts, start=1):
         name, mask = part.output.name, part.content
         if not isinstance(mask, LabelMap):
@@ -293,7 +279,7 @@ def _heat_maps(work: Work) -> Made:
 
     subject = work.subject
     if not isinstance(subject, Subject):
-        return _on_no_image(work)
+        return on_no_image(work)
     as_map = work.wrapping.heat_maps is HeatMaps.PARAMETRIC_MAP
     encoder = encode_parametric_map if as_map else encode_fractional
     return Made(
@@ -321,13 +307,10 @@ def _documents(work: Work) -> Made:
     return made
 
 
-def _on_no_image(work: Work) -> Made:
-    return Made(
-        notes=[
-            f"{part.output.name}: no image of the study was sent, so it lies on none: it stays with the job"
-            for part in work.parts
-        ]
-    )
+def _meshes(work: Work) -> Made:
+    from bridge.results.meshes import encode_meshes
+
+    return encode_meshes(work)
 
 
 Encoder = Callable[[Work], Made]
@@ -338,5 +321,6 @@ ENCODERS: dict[Use, Encoder] = {
     Use.TABLE: _tables,
     Use.HEAT_MAP: _heat_maps,
     Use.DOCUMENT: _documents,
+    Use.MESH: _meshes,
 }
 """In the order of the results."""

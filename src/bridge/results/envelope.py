@@ -30,7 +30,7 @@ LIBRARY = "highdicom"
 NOT_VERIFIED = "not verified"
 _LO = 64
 _SERIES_OF_RULES = 99
-_SERIES_OFFSET = {"SEG": 1, "SR": 2, "SC": 3, "PM": 4, "FRACTIONAL": 5, "DOC": 6}
+_SERIES_OFFSET = {"SEG": 1, "SR": 2, "SC": 3, "PM": 4, "FRACTIONAL": 5, "DOC": 6, "M3D": 7}
 
 
 def variant_of(wrapping: Wrapping, *, masks: bool) -> str:

@@ -28,6 +28,15 @@ _INTENSITY: dict[tuple[str, str], Quantity] = {
 }
 """What the numbers of an image are, by Modality and units. Others are not measured: no code would be true."""
 
+# fmt: off
+_UNITS = frozenset((
+    "OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT", "CNTS",
+    "NONE", "CM2", "CM2ML", "PCNT", "CPS", "BQML", "MGMINML", "UMOLMINML", "MLMING", "MLG",
+    "1CM", "UMOLML", "PROPCNTS", "PROPCPS", "MLMINML", "MLML", "GML", "STDDEV",
+))
+"""Defined Terms of Rescale Type (PS3.3 C.11.1.1.2) and Units (C.8.9.1.1.3). Other text there may be anything."""
+# fmt: on
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measured:
@@ -41,6 +50,12 @@ class Measured:
     """The object that holds the segments; without one the groups name no region."""
     readings: Mapping[int, Sequence[Reading]] = field(default_factory=dict)
     """What the algorithm itself says of a segment, by Segment Number; only of segments with voxels."""
+
+
+def _unit_told(units: str) -> str:
+    if not units:
+        return "no stated unit"
+    return units if units in _UNITS else "a unit of their own"
 
 
 def encode_measurements(
@@ -59,7 +74,7 @@ def encode_measurements(
     ]
     notes = []
     if intensity is None:
-        meaning = volume.units or "no stated unit"
+        meaning = _unit_told(volume.units)
         notes.append(f"numbers of {volume.modality} in {meaning} are not measured: only volumes are reported")
     if measured.segmentation is None:
         notes.append("no segmentation was asked for: the groups name no region")

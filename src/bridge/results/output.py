@@ -23,6 +23,18 @@ class Presence(StrEnum):
     FAILED = "failed"
 
 
+class MeshFrame(StrEnum):
+    """Axes and unit of the numbers in a mesh: the file itself says neither."""
+
+    LPS_MM = "lps-mm"
+    """Those of DICOM: to the left, to the back, to the head."""
+    RAS_MM = "ras-mm"
+    LPS_M = "lps-m"
+    RAS_M = "ras-m"
+    IMAGE_MM = "image-mm"
+    """Along columns, rows and slices of the image, from the centre of its first voxel."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
     """What the platform calls a voxel value of a mask."""
@@ -52,3 +64,5 @@ class Output:
     """What the platform calls it where people read."""
     path: str = ""
     """Where the algorithm laid it, relative: a folder for images, a file name for the rest."""
+    frame: MeshFrame | None = None
+    """Of a mesh. None: nobody says, so that it cannot be placed."""

@@ -13,7 +13,7 @@ from bridge.dicom.charsets import plain
 from bridge.dicom.codes import Concept, Quantity
 from bridge.errors import Refused
 from bridge.results.meaning import Meaning, TableMeaning, ValueMeaning
-from bridge.results.result import Document, HeatMap, Json, LabelMap, Part, Table
+from bridge.results.result import Document, HeatMap, Json, LabelMap, MeshFile, Part, Table
 
 MOST_ROWS = 200
 """Rows of a table that become groups of a report; a longer table is data for machines."""
@@ -61,7 +61,7 @@ def readings_of_values(
     notes: list[str] = []
     meanings = list(meanings)
     for part in parts:
-        if isinstance(part.content, (LabelMap, HeatMap, Table, Document)):
+        if isinstance(part.content, (LabelMap, HeatMap, Table, Document, MeshFile)):
             continue
         name = part.output.name
         asked = [meaning for meaning in meanings if meaning.output == name]

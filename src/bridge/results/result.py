@@ -57,7 +57,14 @@ class Document:
     data: bytes = field(repr=False)
 
 
-Content = LabelMap | HeatMap | Table | Document | Json
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeshFile:
+    """A surface as it came; what kind of file it is, its bytes say."""
+
+    data: bytes = field(repr=False)
+
+
+Content = LabelMap | HeatMap | Table | Document | MeshFile | Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,6 +81,8 @@ class Answer:
     """All that one job got back."""
 
     parts: tuple[Part, ...]
+    absent: tuple[Output, ...] = ()
+    """What was asked for and did not come: because there is none, or because it could not be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -172,6 +181,7 @@ class Wrapping:
     picture: bool = False
     heat_maps: HeatMaps = HeatMaps.OFF
     documents: bool = True
+    meshes: bool = True
     labels: Mapping[str, Mapping[int, LabelMeaning]] = field(default_factory=dict)
     """What the label values of masks are, by output; the rule knows better than the platform."""
     values: Sequence[ValueMeaning] = ()
@@ -187,7 +197,8 @@ class Wrapping:
 
     @property
     def wants_nothing(self) -> bool:
-        """Everything is switched off: whatever came back stays with the job."""
+        """Everything is switched off, but perhaps meshes: those are made by few algorithms, and so their switch counts
+        where there are some (`use_of`)."""
         masks = self.segmentation or self.measurement_report or self.picture
         return not masks and not self.documents and self.heat_maps is HeatMaps.OFF
 
@@ -197,7 +208,7 @@ class Result:
     """A DICOM object, ready to send."""
 
     kind: str
-    """What it is, one word; the objects of one kind are a series: "SEG", "SR", "SC", "PM", "FRACTIONAL", "DOC"."""
+    """What it is, one word; the objects of one kind are a series: SEG, SR, SC, PM, FRACTIONAL, DOC, M3D."""
     output_name: str
     sop_class_uid: str
     sop_instance_uid: str

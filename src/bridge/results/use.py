@@ -22,6 +22,7 @@ class Use(StrEnum):
     TABLE = "table"
     HEAT_MAP = "heat map"
     DOCUMENT = "document"
+    MESH = "mesh"
 
 
 MOST_BYTES = {
@@ -30,6 +31,7 @@ MOST_BYTES = {
     Use.VALUES: 16 * _MIB,
     Use.TABLE: 4 * _MIB,
     Use.DOCUMENT: 64 * _MIB,
+    Use.MESH: 512 * _MIB,
 }
 """Larger files are not read. A PDF of 64 MiB is more than an archive wants in one object and a reader opens."""
 
@@ -55,6 +57,12 @@ def use_of(output: Output, wrapping: Wrapping) -> tuple[Use | None, str]:
             return (Use.DOCUMENT, "") if wrapping.documents else (None, "documents are off in the rule")
         case OutputKind.FILE if output.media_type == JSON and _is_asked_for(output, wrapping):
             return _if_reported(Use.VALUES, wrapping)
+        case OutputKind.MESH if not wrapping.meshes:
+            return None, "meshes are off in the rule"
+        case OutputKind.MESH if output.frame is None:
+            return None, "nobody says in which frame and unit the mesh is: it stays with the job"
+        case OutputKind.MESH:
+            return Use.MESH, ""
         case _:
             return None, f"a {output.kind.value} has no encoder and stays with the job"
 

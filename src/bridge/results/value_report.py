@@ -38,13 +38,14 @@ def encode_values(
     from highdicom.sr import MeasurementsAndQualitativeEvaluations, TrackingIdentifier
 
     name = output_name or ", ".join(sorted(reading.name for reading in readings))
-    groups = []
+    groups, anatomies = [], []
     for row, some in groupby(readings, key=lambda reading: reading.row):
         alike = list(some)
         numbers, verdicts = items_of(alike, wrapping)
         structure = alike[0].structure if row else ""
         anatomy = anatomy_of(structure) if structure else None
         site = site_of(anatomy) if anatomy else None
+        anatomies += [anatomy.type] if anatomy else []
         groups.append(
             MeasurementsAndQualitativeEvaluations(
                 tracking_identifier=TrackingIdentifier(
@@ -57,5 +58,7 @@ def encode_values(
                 qualitative_evaluations=verdicts or None,
             )
         )
-    draft = Draft(output_name=name, part=PART, groups=groups, concepts=concepts_of(readings), notes=notes)
+    draft = Draft(
+        output_name=name, part=PART, groups=groups, concepts=[*concepts_of(readings), *anatomies], notes=notes
+    )
     return report(draft, subject, wrapping, instance_number=instance_number)

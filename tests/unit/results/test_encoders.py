@@ -117,10 +117,10 @@ def test_series_number_follows_from_base_and_rule() -> None:
 
 
 def test_outputs_nobody_can_encode_are_named() -> None:
-    mesh = Output(name="surface", kind=OutputKind.MESH, media_type="model/stl", ref="s")
-    parts = (*whole_answer().parts, Part(output=mesh, content=None))
+    lines = Output(name="outline", kind=OutputKind.POLYGONS, media_type="application/json", ref="s")
+    parts = (*whole_answer().parts, Part(output=lines, content=None))
     results = encode(Answer(parts=parts), made_source(), wrapping())
-    assert "surface: a mesh has no encoder and stays with the job" in results[0].notes
+    assert "outline: a polygons has no encoder and stays with the job" in results[0].notes
 
 
 @pytest.mark.parametrize(
