@@ -7,26 +7,17 @@ behind it go on a new one, so that it holds up nobody. Sending again is safe: UI
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from pydicom.uid import UID
 
 from bridge.deliver.association import Address, associate
+from bridge.deliver.outgoing import Outgoing
 from bridge.deliver.receipt import Receipt
 from bridge.dicom.statuses import Outcome, store_status
 
 __all__ = ["Address", "Outgoing", "echo", "store"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """A result on its way: a complete Part 10 file in Explicit VR Little Endian."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
-    file: Path
 
 
 def echo(address: Address) -> Receipt:

@@ -36,6 +36,8 @@ class Listening:
     acse_timeout_s: float
     dimse_timeout_s: float
     network_timeout_s: float
+    also_called: tuple[str, ...] = ()
+    """Further AE titles by which senders may call it."""
 
     def peer(self, calling_ae_title: str, address: str) -> Peer | None:
         """The source that this is; None when the AE title is one of another machine."""
@@ -48,7 +50,7 @@ class Listening:
 
     def why_not(self, calling_ae_title: str, called_ae_title: str) -> Why | None:
         """Why an association was rejected; None when it would be let in at another time."""
-        if called_ae_title != self.ae_title:
+        if called_ae_title not in (self.ae_title, *self.also_called):
             return Why.CALLED
         if not self.any_calling_ae and all(peer.ae_title != calling_ae_title for peer in self.peers):
             return Why.CALLING

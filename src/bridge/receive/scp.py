@@ -17,6 +17,7 @@ from bridge.errors import ConfigError, Refused
 from bridge.log import event as log_event
 from bridge.receive.bounded import Bounded, bound
 from bridge.receive.door import Door, Doorbook
+from bridge.receive.filing import check_filed
 from bridge.receive.listening import Listening
 from bridge.receive.tally import Tallies
 from bridge.receive.wire import acknowledge, by_preference, tune
@@ -40,7 +41,6 @@ STATUS_OF = {"RCV-005": DATA_SET_MISMATCH, "RCV-008": INVALID_INSTANCE}
 WRITING_S = 10.0
 """How long an object that is being written may take to end when its association is gone."""
 LOOK_S = 0.02
-LONGEST_UID = 64
 
 
 class Keeper(Protocol):
@@ -57,6 +57,7 @@ class Keeper(Protocol):
         sop_instance_uid: str,
         transfer_syntax_uid: str,
         calling_ae_title: str,
+        called_ae_title: str,
         source: str,
         quiet_s: float,
     ) -> str: ...
@@ -166,6 +167,10 @@ class Receiver:
             event.assoc.acse.send_reject(TRANSIENT, PRESENTATION, CONGESTION)
             event.assoc.kill()
             return
+        called = str(event.assoc.requestor.primitive.called_ae_title).strip()
+        if called in self._listening.also_called:
+            # Compared next with the title that was called; an entity of pynetdicom has one only.
+            event.assoc.acceptor.ae_title = called
         requested = event.assoc.requestor.primitive.presentation_context_definition_list
         for context in requested:
             context.transfer_syntax = by_preference(context.transfer_syntax)
@@ -194,6 +199,7 @@ class Receiver:
         request = event.request
         requestor = event.assoc.requestor
         calling = str(requestor.primitive.calling_ae_title).strip()
+        called = str(requestor.primitive.called_ae_title).strip()
         tally = self._tallies.of(event.assoc)
         peer = self._listening.peer(calling, requestor.address)
         if peer is None:
@@ -228,6 +234,7 @@ class Receiver:
                 sop_instance_uid=_bare(request.AffectedSOPInstanceUID),
                 transfer_syntax_uid=syntax,
                 calling_ae_title=calling,
+                called_ae_title=called,
                 source=peer.name,
                 quiet_s=peer.quiet_s,
             )
@@ -253,21 +260,7 @@ def _bare(uid: object) -> str:
 
 
 def _check(header: Header, affected_sop_class_uid: str, affected_sop_instance_uid: str) -> None:
-    missing = [keyword for keyword in ("StudyInstanceUID", "SeriesInstanceUID") if not header.uid(keyword)]
-    if missing:
-        raise Refused(
-            "RCV-004",
-            f"an object without {' and '.join(missing)}",
-            "the UIDs that file an instance (PS3.3 C.7.2, C.7.3)",
-            "Mend the object at its source",
-        )
-    if len(header.uid("SOPInstanceUID")) > LONGEST_UID:
-        raise Refused(
-            "RCV-008",
-            f"a SOP Instance UID of {len(header.uid('SOPInstanceUID'))} characters",
-            f"at most {LONGEST_UID} (PS3.5 9.1): nothing could refer to the object",
-            "Mend the object at its source",
-        )
+    check_filed(header)
     for keyword, affected in (
         ("SOPClassUID", affected_sop_class_uid),
         ("SOPInstanceUID", affected_sop_instance_uid),

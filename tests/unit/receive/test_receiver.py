@@ -165,6 +165,17 @@ def test_echo_is_answered(receiver: Receiver) -> None:
     association.release()
 
 
+@pytest.mark.parametrize("called", ["BRIDGE", "BRIDGE_ER"])
+def test_title_by_which_a_sender_called_is_kept(store: Instances, called: str) -> None:
+    receiver = Receiver(listening(also_called=("BRIDGE_ER",)), store)
+    receiver.start()
+    assert associate(receiver.port, called="BRIDGE_XX").is_rejected
+    sent = ct_slice()
+    assert store_one(receiver.port, sent, called=called) == 0
+    receiver.stop()
+    assert store.called_ae_titles(sent.StudyInstanceUID) == (called,)
+
+
 @pytest.mark.parametrize(
     ("titles", "why", "admitted"),
     [
