@@ -1,4 +1,4 @@
-"""The only place that builds the parts and connects them."""
+"""`bridge serve`: receiver, intake and engine over one data directory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from bridge.assembly import INDEX, build, platform_of
 from bridge.config import RulesFile, Site, load_rules
-from bridge.config.site import AccountSettings
-from bridge.errors import ConfigError, Unauthorized
+from bridge.config.sources import DicomSource
+from bridge.config.sources import FolderSource as FolderSourceSettings
+from bridge.errors import ConfigError
 from bridge.flow.acts import perform as acts
 from bridge.flow.engine import Engine
 from bridge.flow.job import Stages
@@ -25,137 +26,18 @@ from bridge.flow.keeping import fence, fencing
 from bridge.flow.keeping.fencing import Fence, Fencing
 from bridge.flow.keeping.resume import resume
 from bridge.flow.keeping.upkeep import Upkeep
-from bridge.flow.parts import Enqueue, Parts, nothing
+from bridge.flow.parts import Parts, nothing
 from bridge.flow.relay import Relay
-from bridge.flow.stages.children import Children
 from bridge.flow.study.intake import Intake
 from bridge.flow.study.rulebook import ALERT, RELOAD, SUBJECT, rules_of
 from bridge.log import event
-from bridge.platforms import Account, Platform, make
+from bridge.receive.folder import FolderSource, Watched
 from bridge.receive.listening import Listening, Peer
 from bridge.receive.scp import Receiver
-from bridge.store.acts import Acts
-from bridge.store.alerts import Alerts
-from bridge.store.budgets import Budgets
-from bridge.store.decisions import Decisions
-from bridge.store.deliveries import Deliveries
 from bridge.store.disk import refuse_network
-from bridge.store.instances import Instances
-from bridge.store.jobs import Jobs
-from bridge.store.meta import Meta
 from bridge.store.refusals import Refusals
-from bridge.store.retention import Retention
-from bridge.store.specs import Specs
-from bridge.store.studies import Studies
-from bridge.store.submits import Submits
-from bridge.store.tables import Index
-from bridge.store.turns import Turns
 
 log = logging.getLogger("bridge.service")
-
-
-class TokenFile:
-    """A token that is read when it is used: a renewed file counts at once, and memory dumps hold it shortly."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def reveal(self) -> str:
-        """Raises Unauthorized (ACC-001) when the file cannot be read or is empty."""
-        try:
-            token = self._file.read_text().strip()
-        except OSError as problem:
-            raise Unauthorized(
-                "ACC-001",
-                f"the token file cannot be read ({problem.strerror})",
-                "a file that holds nothing but the token",
-                "Write the token into the file that `token_file` of the account names, readable for this user only",
-            ) from None
-        if not token:
-            raise Unauthorized("ACC-001", "an empty token file", "the token", "Write the token into it")
-        return token
-
-    def __repr__(self) -> str:
-        return "TokenFile(...)"
-
-
-def platform_of(name: str, account: AccountSettings) -> Platform:
-    """The platform of an account of site.toml. Raises ConfigError for one that is not installed."""
-    return make(
-        account.platform,
-        Account(
-            name=name,
-            base_url=account.base_url,
-            token=TokenFile(account.token_file),
-            ca=str(account.ca) if account.ca else None,
-            proxy=account.proxy,
-            timeout_s=account.timeout_s,
-            options=account.options,
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """The parts of one data directory, and what must be closed at the end."""
-
-    parts: Parts
-    index: Index
-    children: Children
-
-    def close(self) -> None:
-        self.children.stop()
-        self.index.close()
-
-
-def build(
-    site: Site,
-    *,
-    enqueue: Enqueue,
-    passing: Callable[[str], None] = nothing,
-    clock: Callable[[], float] = time.time,
-    instead: tuple[str, ...] = (),
-) -> Built:
-    """Open the data directory of a site, which must be this process's alone (`fence.lock`)."""
-    key = fence.installation_key(site.data)
-    index = Index(site.data / INDEX, clock=clock)
-    index.open()
-    cores = site.engine.cores or os.cpu_count() or 1
-    children = Children(cores, timeout_s=site.engine.child_timeout_s)
-    platforms = {name: platform_of(name, account) for name, account in site.accounts.items()}
-    parts = Parts(
-        site=site,
-        key=key,
-        instances=Instances(
-            index,
-            site.data / "instances",
-            key=key,
-            reserve_bytes=site.receive.reserve_bytes,
-            uid_root=site.uid_root,
-            alarm=Alerts(index),
-            passing=passing,
-        ),
-        studies=Studies(index),
-        jobs=Jobs(index),
-        decisions=Decisions(index),
-        specs=Specs(index),
-        turns=Turns(index),
-        deliveries=Deliveries(index),
-        acts=Acts(index),
-        alerts=Alerts(index),
-        budgets=Budgets(index),
-        retention=Retention(index, site.data / "instances"),
-        meta=Meta(index),
-        submits=Submits(index),
-        children=children,
-        platform=platforms.__getitem__,
-        enqueue=enqueue,
-        folder=site.data / "jobs",
-        clock=clock,
-        instead=instead,
-        passing=passing,
-    )
-    return Built(parts=parts, index=index, children=children)
 
 
 class Service:
@@ -183,8 +65,14 @@ class Service:
         # The port before the engine: what fails for a reason that a person can mend fails before anything runs.
         self.receiver = Receiver(_listening(site), parts.instances, Refusals(self._built.index))
         self.receiver.start()
+        self._folders = _folders(site, parts)
+        for one in self._folders:
+            one.start()
         self._fencing = Fencing(
-            parts, site.data / ENGINE, lambda name: platform_of(name, site.accounts[name]), is_new=is_new
+            parts,
+            site.data / ENGINE,
+            lambda name: platform_of(name, site.accounts[name], site.data),
+            is_new=is_new,
         )
         self._stages = Stages(parts, self._fencing.is_open)
         self._stages.register(self._engine)
@@ -227,6 +115,11 @@ class Service:
         event(log, "service.stopping")
         self._stop.set()
         self.receiver.drain(self._site.engine.stop_s)
+        for one in self._folders:
+            one.stop()
+        until = time.monotonic() + self._site.engine.stop_s
+        for one in self._folders:
+            one.join(max(until - time.monotonic(), 0.0))
         self._thread.join(self._site.engine.stop_s)
         self._fencing.stop()
         self._engine.stop(self._site.engine.stop_s)
@@ -284,7 +177,7 @@ class Service:
         self._upkeep.tick()
 
 
-INDEX, ENGINE = "index.sqlite", "engine.sqlite"
+ENGINE = "engine.sqlite"
 HEALTH = "health.json"
 HEALTH_EVERY_S = 5.0
 
@@ -297,6 +190,27 @@ def write_health(data: Path, port: int, fence: Fence | None = None) -> None:
     part.replace(data / HEALTH)
 
 
+def _folders(site: Site, parts: Parts) -> tuple[FolderSource, ...]:
+    return tuple(
+        FolderSource(
+            Watched(
+                name=name,
+                folder=source.folder,
+                settle_s=source.settle_s,
+                look_s=source.look_s,
+                after=source.after,
+                quiet_s=source.quiet_s,
+                maximum_instance_bytes=site.receive.maximum_instance_bytes,
+            ),
+            parts.instances,
+            parts.alerts,
+            passing=parts.passing,
+        )
+        for name, source in site.sources.items()
+        if isinstance(source, FolderSourceSettings)
+    )
+
+
 def _listening(site: Site) -> Listening:
     receive = site.receive
     return Listening(
@@ -306,6 +220,7 @@ def _listening(site: Site) -> Listening:
         peers=tuple(
             Peer(name=name, ae_title=source.ae_title, quiet_s=source.quiet_s, host=source.host)
             for name, source in site.sources.items()
+            if isinstance(source, DicomSource)
         ),
         any_calling_ae=receive.any_calling_ae,
         quiet_s=receive.quiet_s,
@@ -315,4 +230,5 @@ def _listening(site: Site) -> Listening:
         acse_timeout_s=receive.acse_timeout_s,
         dimse_timeout_s=receive.dimse_timeout_s,
         network_timeout_s=receive.network_timeout_s,
+        also_called=receive.also_called,
     )

@@ -22,7 +22,7 @@ from bridge.store.overview import Overview
 from bridge.store.tables import Index
 
 REFUSED_CODE, RECORDED_CODE = 1, 3
-LIFT, RELOAD, RESUME = "fence-lift", "rules-reload", "rules-resume"
+LIFT, RELOAD, RESUME, ROTATE = "fence-lift", "rules-reload", "rules-resume", "keys-rotate"
 
 
 def act_on_job(config: Path, act: str, beginning: str, reason: str, stage: str = "") -> None:
@@ -65,6 +65,16 @@ def reload_rules(config: Path, reason: str) -> None:
 def resume_rule(config: Path, rule: str, reason: str) -> None:
     site = load_site(config)
     _ask(site, open_index(site), RESUME, rule, reason)
+
+
+def rotate_keys(config: Path, kind: str, reason: str) -> None:
+    """Raises ConfigError (CLI-014) for a kind that there is not."""
+    from bridge.store.keys import Kind
+
+    if kind not in tuple(Kind):
+        raise ConfigError("CLI-014", f"no kind of key {kind[:20]!r}", " or ".join(Kind))
+    site = load_site(config)
+    _ask(site, open_index(site), ROTATE, kind, reason)
 
 
 def _ask(site: Site, index: Index, act: str, target: str, reason: str) -> None:

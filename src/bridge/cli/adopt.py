@@ -58,10 +58,10 @@ def _account(site: Site, wanted: str) -> str:
 
 
 async def _adopt(site: Site, name: str, asked: Asked, out: Path) -> Adopted:
-    from bridge.service import platform_of
+    from bridge.assembly import platform_of
 
     account = site.accounts[name]
-    platform = platform_of(name, account)
+    platform = platform_of(name, account, site.data)
     try:
         return await adopt(platform, asked, JobShelf(out), account.retry_s, _tell)
     finally:

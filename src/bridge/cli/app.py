@@ -32,10 +32,14 @@ fence = typer.Typer(
 sandbox = typer.Typer(
     help="Platforms on this machine, for trying and testing.", rich_markup_mode=None, no_args_is_help=True
 )
+privacy = typer.Typer(help="What leaves of a study.", rich_markup_mode=None, no_args_is_help=True)
+keys = typer.Typer(help="Keys behind names outside.", rich_markup_mode=None, no_args_is_help=True)
 app.add_typer(jobs, name="jobs")
 app.add_typer(rules, name="rules")
 app.add_typer(fence, name="fence")
+app.add_typer(privacy, name="privacy")
 app.add_typer(sandbox, name="sandbox")
+app.add_typer(keys, name="keys")
 
 CONFIG = typer.Option(Path("site.toml"), "--config", "-c", help="site.toml; it names rules.toml.")
 JSON = typer.Option(False, "--json", help="For scripts.")
@@ -166,14 +170,48 @@ def backup(
 
 
 @app.command()
+def disclosures(
+    patient: str = typer.Option("", "--patient", help="A Patient ID."),
+    issuer: str | None = typer.Option(None, "--issuer", help="Who issued it; whoever, when left out."),
+    study: str = typer.Option("", "--study", help="A Study Instance UID."),
+    name: str = typer.Option("", "--name", help="A patient's name, or a Study Instance UID, outside."),
+    config: Path = CONFIG,
+    json: bool = JSON,
+) -> None:
+    """Say what left of a patient or a study: what, to whom, when, under which profile; or whom a name outside means."""
+    from bridge.cli.disclosures import Asked, show_disclosures
+
+    asked = Asked(patient=patient or None, issuer=issuer, study=study or None, name=name or None)
+    show_disclosures(config, asked, as_json=json)
+
+
+@app.command()
+def erase(
+    patient: str = typer.Option("", "--patient", help="A Patient ID: every study of it."),
+    issuer: str | None = typer.Option(None, "--issuer", help="Who issued it; whoever, when left out."),
+    study: str = typer.Option("", "--study", help="A Study Instance UID."),
+    reason: str = typer.Option(..., "--reason", help="Why, for the record. Nothing about the patient."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask again."),
+    config: Path = CONFIG,
+) -> None:
+    """Erase a patient or a study here, and where the platform allows it; the record says what could not be."""
+    from bridge.cli.erase import erase
+
+    erase(config, patient, issuer, study, reason, yes=yes)
+
+
+@app.command()
 def demo(
     study: Path | None = typer.Argument(None, help="A folder of DICOM files; a phantom when left out."),
     out: Path = typer.Option(Path("demo"), "--out", help="Everything the demo makes is in here."),
+    platform: str = typer.Option(
+        "grand-challenge", "--platform", help="grand-challenge or virtual-patient-engine."
+    ),
 ) -> None:
     """Show the whole way on this machine: PACS, bridge, cloud, and a crash in the middle."""
     from bridge.cli.demo import demo
 
-    demo(study, out)
+    demo(study, out, platform)
 
 
 @app.command()
@@ -313,6 +351,35 @@ def fence_lift(
     lift_fence(config, reason)
 
 
+@privacy.command("audit")
+def privacy_audit(
+    folder: Path = typer.Argument(help="A folder of DICOM files."),
+    rule: str = typer.Option(..., "--rule", help="A rule of rules.toml."),
+    format: str = typer.Option("", "--format", help="Instead of the format that the platform orders."),
+    show_values: bool = typer.Option(False, "--show-values", help="Show values that may identify a person."),
+    config: Path = CONFIG,
+    json: bool = JSON,
+) -> None:
+    """Say what would leave of a study, attribute by attribute. Nothing is sent. Exit with 1 when it is refused."""
+    from bridge.cli.privacy import audit
+
+    audit(config, folder, rule=rule, format=format, show_values=show_values, as_json=json)
+
+
+@keys.command("rotate")
+def keys_rotate(
+    kind: str = typer.Argument(
+        help="seal: encrypts the crosswalk. names: behind names, UIDs and dates outside."
+    ),
+    reason: str = typer.Option(..., "--reason", help="Why, for the record."),
+    config: Path = CONFIG,
+) -> None:
+    """Make a new key. seal: every row is sealed anew. names: patients have other names from the next job on."""
+    from bridge.cli.acts import rotate_keys
+
+    rotate_keys(config, kind, reason)
+
+
 @sandbox.command("grand-challenge")
 def sandbox_grand_challenge(
     folder: Path = typer.Argument(help="Working folder; its CA, token and logs are written there."),
@@ -324,6 +391,23 @@ def sandbox_grand_challenge(
     from bridge.sandbox.grand_challenge import run
 
     run(folder, port=port, store_port=store_port, compute_seconds=compute_seconds)
+
+
+@sandbox.command("virtual-patient-engine")
+def sandbox_virtual_patient_engine(
+    folder: Path = typer.Argument(help="Working folder; its CA, secret and logs are written there."),
+    port: int = typer.Option(0, help="Port of the engine; 0 takes a free one."),
+    compute_seconds: float = typer.Option(0.0, help="Least time that a job computes."),
+    jaw_phantom: bool = typer.Option(
+        False,
+        "--jaw-phantom",
+        help="Find jaws, teeth and canals of that phantom, in place of cuts by planes.",
+    ),
+) -> None:
+    """A Virtual Patient Engine on 127.0.0.1 that really computes meshes."""
+    from bridge.sandbox.virtual_patient_engine import run
+
+    run(folder, port=port, compute_seconds=compute_seconds, anatomy="levels" if jaw_phantom else "planes")
 
 
 @sandbox.command("pacs")
@@ -340,11 +424,19 @@ def sandbox_pacs(
 
 
 @sandbox.command("phantom")
-def sandbox_phantom(folder: Path = typer.Argument(help="Where the files are written.")) -> None:
-    """A synthetic thorax CT study of four series, of nobody."""
+def sandbox_phantom(
+    folder: Path = typer.Argument(help="Where the files are written."),
+    kind: str = typer.Option(
+        "thorax", "--kind", help="thorax (a CT of four series) or jaw (a dental CBCT of known volumes)."
+    ),
+) -> None:
+    """A synthetic study of nobody."""
     from datetime import datetime
 
-    from bridge.sandbox.phantom import make_study, write_study
+    from bridge.errors import ConfigError
+    from bridge.sandbox.phantom import KINDS, write_study
 
-    files = write_study(make_study(when=datetime.now().astimezone()), folder)
+    if kind not in KINDS:
+        raise ConfigError("SBX-040", f'"{kind}" is no kind of phantom', "one of " + ", ".join(KINDS))
+    files = write_study(KINDS[kind](when=datetime.now().astimezone()), folder)
     typer.echo(f"{len(files)} files in {folder}")

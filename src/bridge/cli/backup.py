@@ -21,7 +21,7 @@ from bridge.cli.index import open_index
 from bridge.config import load_site
 from bridge.errors import ConfigError, Damaged
 
-INDEX, ENGINE, KEY = "index.sqlite", "engine.sqlite", "secret.key"
+INDEX, ENGINE, KEY, KEYS = "index.sqlite", "engine.sqlite", "secret.key", "keys"
 WAIT_S = 30.0
 
 
@@ -49,12 +49,17 @@ def backup(config: Path, folder: Path, *, files: bool) -> None:
 
 
 def _fill(part: Path, data: Path, *, files: bool) -> None:
-    for name in copy_databases(data, part):
+    # Before and after the index: whichever key seals its rows, if keys are just being rotated, is in the copy.
+    copy_keys(data, part)
+    names = copy_databases(data, part)
+    keys = copy_keys(data, part)
+    for name in names:
         typer.echo(f"{name}: {(part / name).stat().st_size} bytes")
     # Of the owner alone from its first byte on.
     with os.fdopen(os.open(part / KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as key:
         key.write((data / KEY).read_bytes())
     typer.echo(f"{KEY}: keep it as secret as the data")
+    typer.echo(f"{KEYS}: {keys} files, as secret")
     if files:
         instances, gone = copy_instances(data, part)
         typer.echo(
@@ -105,6 +110,20 @@ def _copy(source: sqlite3.Connection, file: Path) -> None:
             "a sound database",
             "Keep the last back-up that was sound, and look at the disk",
         )
+
+
+def copy_keys(data: Path, to: Path) -> int:
+    """Take along the keys behind names outside, of the owner alone. Returns how many the copy has."""
+    folder = to / KEYS
+    folder.mkdir(exist_ok=True, mode=0o700)
+    for file in sorted((data / KEYS).glob("*.key")):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            key = file.read_bytes()
+            with os.fdopen(
+                os.open(folder / file.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+            ) as copy:
+                copy.write(key)
+    return sum(1 for _ in folder.glob("*.key"))
 
 
 def copy_instances(data: Path, to: Path) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from bridge.cli.checks.accounts import accounts
 from bridge.cli.checks.destinations import destinations
 from bridge.cli.checks.files import files
 from bridge.cli.checks.finding import Finding, Level, take
+from bridge.cli.checks.folders import folders
 from bridge.cli.checks.machine import machine, refused_peers
 from bridge.cli.words import console, plain
 
@@ -27,7 +28,7 @@ def check(config: Path, *, as_json: bool) -> None:
     lines, site, rules = files(config)
     if site:
         lines += machine(site)
-        lines += take([*destinations(site, rules), *accounts(site)], LONGEST_S)
+        lines += take([*folders(site), *destinations(site, rules), *accounts(site)], LONGEST_S)
         lines += refused_peers(site)
     if as_json:
         print(json.dumps([{"ok": one.level is not Level.WRONG, **asdict(one)} for one in lines], indent=1))

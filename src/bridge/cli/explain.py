@@ -21,12 +21,24 @@ from bridge.dicom.instance import Instance
 from bridge.errors import ConfigError, Refused
 from bridge.flow.keeping.fence import installation_key
 from bridge.flow.stages.inputs import tolerance_of
-from bridge.flow.study.contents import made_by, mend_here
+from bridge.flow.stages.shelf import JobShelf
+from bridge.flow.study.contents import mend_here, shown_here
 from bridge.flow.study.doubts import doubts
+from bridge.flow.study.earlier import Archive, among, asks
 from bridge.flow.study.guard import guards_of
+from bridge.flow.study.screening import screened
+from bridge.flow.study.sight import sight_of
 from bridge.flow.study.versions import OTHER_IDENTITY
 from bridge.rules import Rule, choose, compile_rules
-from bridge.rules.explanation import HIDDEN, CandidateVerdict, Check, Explanation, Outcome
+from bridge.rules.explanation import (
+    HIDDEN,
+    CandidateVerdict,
+    Check,
+    Explanation,
+    Outcome,
+    PriorVerdict,
+    prior_name,
+)
 from bridge.rules.facts import Study
 from bridge.store.budgets import Budgets
 from bridge.store.instances import Instances
@@ -71,16 +83,25 @@ def explain(
         candidates = candidates_of(seen.study.instances, tolerance)
         mend = partial(mend_here, seen.held, tolerance)
         masks = masks_of(seen.study.instances, tolerance)
-        told = [
-            (one, choose(one, seen.study, candidates, mend, masks, guards=guards).explanation)
+        shows = partial(shown_here, seen.held)
+        choices = [
+            (
+                one,
+                screened(
+                    site, one, choose(one, seen.study, candidates, mend, masks, guards=guards, shows=shows)
+                ),
+            )
             for one in compiled
         ]
-        if not show_values:
-            told = [(one, explanation.masked()) for one, explanation in told]
+        jobs = {one.name: len(choice.matches) for one, choice in choices}
+        told = [
+            (one, choice.explanation if show_values else choice.explanation.masked())
+            for one, choice in choices
+        ]
         if as_json:
-            print(json.dumps(_as_json(seen, told), indent=1))
+            print(json.dumps(_as_json(seen, told, jobs), indent=1))
         else:
-            _show(out, seen, told)
+            _show(out, seen, told, jobs)
 
 
 def _wanted(file: RulesFile, rule: str) -> tuple[Rule, ...]:
@@ -104,10 +125,14 @@ def _studies(site: Site, what: str, rules: tuple[Rule, ...]) -> Iterator[Seen]:
         studies: dict[str, list[Instance]] = {}
         for instance in held.instances:
             studies.setdefault(instance.study_instance_uid, []).append(instance)
-        for uid, instances in sorted(studies.items()):
-            found = doubts(instances, elsewhere=(), sent_as_another=(), key=bytes(16))
+        every = [
+            Study(study_instance_uid=uid, instances=tuple(instances), today=today)
+            for uid, instances in sorted(studies.items())
+        ]
+        for study in every:
+            found = doubts(study.instances, elsewhere=(), sent_as_another=(), key=bytes(16))
             yield Seen(
-                study=Study(study_instance_uid=uid, instances=tuple(instances), today=today),
+                study=among(study, every, tolerance_of(site)) if asks(rules) else study,
                 doubts=tuple(f"{one.code}: {one.reason}" for one in found),
                 left_out=held.left_out,
             )
@@ -117,22 +142,28 @@ def _studies(site: Site, what: str, rules: tuple[Rule, ...]) -> Iterator[Seen]:
         row = _row(index, what)
         store = Instances(index, site.data / "instances", key=installation_key(site.data))
         uid = row.study_instance_uid
-        held_here = store.of_study(uid)
+        seen = sight_of(
+            store,
+            Jobs(index),
+            row,
+            rules,
+            today=today,
+            shelf=lambda job: JobShelf(site.data / "jobs" / job),
+            archive=Archive(
+                instances=store,
+                studies=Studies(index),
+                key=installation_key(site.data),
+                tolerance=tolerance_of(site),
+            ),
+        )
         found = doubts(
-            held_here,
+            seen.instances,
             elsewhere=Studies(index).series_elsewhere(uid),
             sent_as_another=Studies(index).changed(uid, OTHER_IDENTITY),
             key=installation_key(site.data),
         )
         yield Seen(
-            study=Study(
-                study_instance_uid=uid,
-                instances=held_here,
-                today=today,
-                calling_ae_titles=store.calling_ae_titles(uid),
-                source=row.source,
-                made_by=made_by(Jobs(index), uid, rules),
-            ),
+            study=seen,
             held=store,
             pauses={name: one.reason for name, one in Budgets(index).pauses().items()},
             doubts=tuple(
@@ -155,7 +186,7 @@ def _row(index: Index, what: str) -> StudyRow:
     return found[0]
 
 
-def _show(out: Console, seen: Seen, told: list[tuple[Rule, Explanation]]) -> None:
+def _show(out: Console, seen: Seen, told: list[tuple[Rule, Explanation]], jobs: Mapping[str, int]) -> None:
     objects = len(seen.study.foreign)
     series = len({instance.series_instance_uid for instance in seen.study.foreign})
     more = f", {seen.left_out} other files left out" if seen.left_out else ""
@@ -170,8 +201,18 @@ def _show(out: Console, seen: Seen, told: list[tuple[Rule, Explanation]]) -> Non
         out.print(
             f"[bold]{rule.name}[/] ({rule.mode})  [{style}]{explanation.outcome}[/]: {plain(explanation.reason)}"
         )
+        if jobs[rule.name] > 1:
+            cost = f", {jobs[rule.name] * rule.cost_per_job:g} in all" if rule.cost_per_job else ""
+            out.print(f"  [bold]{jobs[rule.name]} jobs[/]{cost}")
         if explanation.outcome is Outcome.MATCH and rule.name in seen.pauses:
             out.print(f"  [yellow]the rule pauses[/]  {plain(seen.pauses[rule.name])}")
+        for risk in explanation.risks:
+            out.print(f"  [yellow]leaves all the same[/]  {plain(risk)}")
+        if explanation.outcome is Outcome.MATCH:
+            for wait in rule.waits_for:
+                out.print(f"  [yellow]waits for[/] {plain(wait.sentence)}")
+            if rule.not_before:
+                out.print(f"  [yellow]goes between[/] {rule.not_before.replace('-', ' and ')} only")
         if rule.inherited:
             out.print(f"  [dim]from defaults: {', '.join(sorted(rule.inherited))}[/]")
         for part in _parts(explanation):
@@ -192,12 +233,22 @@ def _checks(explanation: Explanation) -> Iterator[Check]:
 def _parts(explanation: Explanation) -> Iterator[RenderableType]:
     if explanation.study:
         yield table(("  study", "", "", ""), [_line(check) for check in explanation.study])
+    if explanation.priors:
+        yield table(("  earlier studies", "", "", ""), [_prior(one) for one in explanation.priors])
     for one in explanation.every:
         rows: list[tuple[str, str, str, str]] = []
         for candidate in one.candidates:
             rows += _candidate(candidate)
         by = f" by {one.definition}" if one.definition else ""
+        by += f", {prior_name(one.prior_days)}" if one.prior_days is not None else ""
+        # Of no series there is anything to say, but of the input there is.
+        rows = rows or [("  -", "", "", plain(one.reason))]
         yield table((f"  {one.input}{by}", "wanted", "found", ""), rows)
+
+
+def _prior(told: PriorVerdict) -> tuple[str, str, str, str]:
+    style = "green" if told.chosen else "dim"
+    return f"  [{style}]{told.name}[/]", "", "", f"[{style}]{plain(told.reason)}[/]"
 
 
 def _candidate(candidate: CandidateVerdict) -> Iterator[tuple[str, str, str, str]]:
@@ -214,7 +265,7 @@ def _line(check: Check) -> tuple[str, str, str, str]:
     return f"  {check.keyword}", plain(check.wanted), found, verdict
 
 
-def _as_json(seen: Seen, told: list[tuple[Rule, Explanation]]) -> dict[str, Any]:
+def _as_json(seen: Seen, told: list[tuple[Rule, Explanation]], jobs: Mapping[str, int]) -> dict[str, Any]:
     adapter = TypeAdapter(Explanation)
     return {
         "objects": len(seen.study.foreign),
@@ -222,7 +273,9 @@ def _as_json(seen: Seen, told: list[tuple[Rule, Explanation]]) -> dict[str, Any]
         "rules": [
             {
                 "mode": rule.mode,
+                "jobs": jobs[rule.name],
                 "pauses": seen.pauses.get(rule.name, ""),
+                "waits_for": [one.sentence for one in rule.waits_for],
                 **adapter.dump_python(explanation, mode="json"),
             }
             for rule, explanation in told

@@ -53,7 +53,7 @@ def list_jobs(config: Path, state: str, *, as_json: bool) -> None:
         rows = [
             (
                 job.id[:8],
-                job.rule,
+                job.rule + _volume(job),
                 _coloured(job),
                 job.stage,
                 ago(job.changed_at),
@@ -71,6 +71,20 @@ def list_jobs(config: Path, state: str, *, as_json: bool) -> None:
         out.print()
         undecided = [(study, one.rule, one.outcome, plain(one.reason)) for study, one in waiting]
         out.print(table(("study", "rule", "outcome", "reason"), undecided))
+
+
+def _volume(job: Job) -> str:
+    """Of a rule that makes a job of each volume, which one this is."""
+    each = json.loads(job.frozen).get("for_each", "")
+    if not each:
+        return ""
+    chosen = [
+        candidate["label"]
+        for one in json.loads(job.explanation)["inputs"]
+        for candidate in one["candidates"]
+        if one["input"] == each and candidate["chosen"]
+    ]
+    return f" [dim]{plain(', '.join(chosen))}[/]" if len(chosen) == 1 else ""
 
 
 def _why(job: Job, turns: list[Turn], lines: Mapping[str, Line]) -> str:
@@ -114,6 +128,8 @@ def show_job(config: Path, beginning: str, *, as_json: bool, report: Path | None
     remote = _remote(job)
     if remote["remote_id"]:
         out.print(f"there: job {plain(remote['remote_id'])}, version {plain(remote['pin']) or 'not told'}")
+    if given_up := _given_up(job):
+        out.print(f"given up there: {given_up}, asked for and never given their inputs; they never run")
     if job.reason:
         out.print((f"{job.code}: " if job.code else "") + plain(job.reason))
     for part in _parts(index, store, job):
@@ -224,6 +240,12 @@ def _masked(job: Job) -> Any:
 
     adapter = TypeAdapter(Explanation)
     return adapter.dump_python(adapter.validate_json(job.explanation).masked(), mode="json")
+
+
+def _given_up(job: Job) -> int:
+    """Jobs whose making was not answered, or whose addresses died, where the platform says that this costs nothing."""
+    notes = json.loads(job.remote).get("notes", {}) if job.remote else {}
+    return sum(int(note.get("orphans", 0)) for note in notes.values())
 
 
 def _remote(job: Job) -> dict[str, str]:

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from multiprocessing import get_context
@@ -24,13 +24,18 @@ from bridge.config.site import Site
 from bridge.errors import ConfigError
 from bridge.flow.keeping.fence import installation_key
 from bridge.flow.stages.inputs import tolerance_of
-from bridge.flow.study.contents import made_by, mend_here
+from bridge.flow.stages.shelf import JobShelf
+from bridge.flow.study.contents import mend_here, shown_here
+from bridge.flow.study.earlier import Archive
 from bridge.flow.study.guard import guards_of
-from bridge.rules import Guards, Rule, Study, compile_rules
+from bridge.flow.study.screening import screened
+from bridge.flow.study.sight import sight_of
+from bridge.rules import Guards, Rule, compile_rules
 from bridge.rules.replay import Change, Replayed, replay
 from bridge.store.instances import Instances
 from bridge.store.jobs import Jobs
 from bridge.store.overview import Overview
+from bridge.store.studies import Studies
 from bridge.store.studies import Study as StudyRow
 
 UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -58,17 +63,14 @@ class Summary:
     studies: int
     rules: tuple[str, ...]
     runs: Counter[tuple[str, str]]
-    """By rule: jobs `now`, jobs `then`, and each `Change`."""
+    """By rule: jobs `now`, jobs `then`, and studies by `Change`."""
     cost_now: float
     cost_then: float
+    more: int
+    """Jobs that the new rules make and the present ones do not."""
     differences: tuple[Difference, ...]
     beyond: tuple[str, ...] = ()
     """Budgets that the new rules would exceed, in words."""
-
-    @property
-    def more(self) -> int:
-        """Jobs that the new rules make and the present ones do not."""
-        return sum(self.runs[rule, change] for rule in self.rules for change in (Change.NEW, Change.OTHER))
 
 
 def show_replay(config: Path, rules: Path, *, since: str, rule: str, as_json: bool) -> None:
@@ -106,9 +108,9 @@ def _summary(
     days: Counter[tuple[str, str]] = Counter()
     for row, every in replayed:
         for one in every:
-            runs[one.rule, "now"] += one.runs_before
-            runs[one.rule, "then"] += one.runs_after
-            days[one.rule, _day(row.last_at)[:10]] += one.runs_after
+            runs[one.rule, "now"] += one.jobs_before
+            runs[one.rule, "then"] += one.jobs_after
+            days[one.rule, _day(row.last_at)[:10]] += one.jobs_after
             runs[one.rule, one.change] += 1
             if one.change is not Change.SAME:
                 differences.append(Difference(study=row.name, arrived=_day(row.last_at), replayed=one))
@@ -118,6 +120,7 @@ def _summary(
         runs=runs,
         cost_now=sum(one.cost_per_job * runs[one.name, "now"] for one in now),
         cost_then=sum(one.cost_per_job * runs[one.name, "then"] for one in then),
+        more=sum(one.replayed.more for one in differences),
         differences=tuple(differences),
         beyond=tuple(sentence for one in then for sentence in _beyond(one, days)),
     )
@@ -169,7 +172,9 @@ def _part(site: Site, rules: Path, rule: str, studies: Sequence[StudyRow]) -> li
     try:
         store = Instances(index, site.data / "instances", key=installation_key(site.data))
         guards = guards_of(site)
-        return [_study(site, store, Jobs(index), row, now, then, guards) for row in studies]
+        key = installation_key(site.data)
+        archive = Archive(instances=store, studies=Studies(index), key=key, tolerance=tolerance_of(site))
+        return [_study(site, store, Jobs(index), archive, row, now, then, guards) for row in studies]
     finally:
         index.close()
 
@@ -178,24 +183,36 @@ def _study(
     site: Site,
     store: Instances,
     jobs: Jobs,
+    archive: Archive,
     row: StudyRow,
     now: tuple[Rule, ...],
     then: tuple[Rule, ...],
     guards: Guards,
 ) -> tuple[Replayed, ...]:
-    held = store.of_study(row.study_instance_uid)
-    study = Study(
-        study_instance_uid=row.study_instance_uid,
-        instances=held,
-        # A condition on the age of a study means the day on which it came.
-        today=datetime.fromtimestamp(row.last_at).astimezone().date(),
-        calling_ae_titles=store.calling_ae_titles(row.study_instance_uid),
-        source=row.source,
-        made_by=made_by(jobs, row.study_instance_uid, (*now, *then)),
+    # A condition on the age of a study means the day on which it came.
+    today = datetime.fromtimestamp(row.last_at).astimezone().date()
+    study = sight_of(
+        store,
+        jobs,
+        row,
+        (*now, *then),
+        today=today,
+        shelf=lambda job: JobShelf(site.data / "jobs" / job),
+        archive=replace(archive, by=row.last_at),
     )
     tolerance = tolerance_of(site)
     mend = partial(mend_here, store, tolerance)
-    return replay(now, then, study, held=bool(row.doubts), tolerance=tolerance, mend=mend, guards=guards)
+    return replay(
+        now,
+        then,
+        study,
+        held=bool(row.doubts),
+        tolerance=tolerance,
+        mend=mend,
+        guards=guards,
+        shows=partial(shown_here, store),
+        screen=partial(screened, site),
+    )
 
 
 def _day(at: float) -> str:
@@ -203,7 +220,9 @@ def _day(at: float) -> str:
 
 
 def _show(out: Console, told: Summary, since: str) -> None:
-    out.print(f"[bold]{told.studies}[/] studies of the last {since}; nothing was sent")
+    out.print(
+        f"[bold]{told.studies}[/] {'studies' if told.studies != 1 else 'study'} of the last {since}; nothing was sent"
+    )
     changes = [change for change in Change if change is not Change.SAME]
     rows = [
         (

@@ -56,7 +56,7 @@ def _volume(site: Site, instances: Instances, job: Job) -> Volume | None:
         volumes = volumes_of(instances, job, tolerance_of(site))
     except BridgeError:
         return None
-    return image_of(volumes).original if volumes else None
+    return image_of(volumes, job.study_instance_uid).original if volumes else None
 
 
 def _parcel(shelf: JobShelf) -> Parcel | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from bridge.assembly import Built, build
 from bridge.config import check_rules, load_rules, load_site
 from bridge.config.load import raise_first
 from bridge.dicom.headers import is_part10, read_body, read_header
@@ -23,7 +24,6 @@ from bridge.flow.study.rulebook import Rules
 from bridge.log import silence_libraries
 from bridge.rules import compile_rules
 from bridge.rules.guards import named_test_patients
-from bridge.service import Built, build
 from bridge.store.deliveries import Answered
 from bridge.store.jobs import Job, JobState
 
@@ -37,6 +37,7 @@ EXTENSIONS = {
     "PM": "map.dcm",
     "FRACTIONAL": "fractional.dcm",
     "DOC": "pdf.dcm",
+    "M3D": "mesh.dcm",
 }
 
 
@@ -72,14 +73,16 @@ def run(rule: str, folder: Path, out: Path, config: Path) -> None:
                 ),
                 today=lambda: datetime.now().astimezone().date(),
             )
-            job = _decide(built, intake, study, rule)
-            job = run_job(built.parts, job.id, lambda what: console.print(f"  {what}"))
-            _hand_out(built, job, out, console)
+            jobs = _decide(built, intake, study, rule)
+            ended = [run_job(built.parts, job.id, lambda what: console.print(f"  {what}")) for job in jobs]
+            for job in sorted(ended, key=lambda job: job.state is not JobState.DONE):
+                # What one of several could not do takes nothing from the others.
+                _hand_out(built, job, out / job.id[:8] if len(ended) > 1 else out, console)
         finally:
             built.close()
 
 
-def _no_queue(workflow: str, queue: str, id: str, *arguments: str, urgent: bool = False) -> None:
+def _no_queue(workflow: str, queue: str, id: str, *arguments: str, due_at: float | None = None) -> None:
     raise AssertionError("a case without the engine has no queue")
 
 
@@ -119,13 +122,13 @@ def _read(built: Built, folder: Path, console: Console) -> str:
     return studies.pop()
 
 
-def _decide(built: Built, intake: Intake, study: str, rule: str) -> Job:
+def _decide(built: Built, intake: Intake, study: str, rule: str) -> list[Job]:
     row = built.parts.studies.study(study)
     assert row is not None
     intake.decide(row)
     # Not any job of the rule: an earlier form of it may have left others in the same folder.
-    if job := built.parts.decisions.job(study, rule):
-        return job
+    if jobs := built.parts.decisions.jobs(study, rule):
+        return jobs
     decision = next(one for one in built.parts.decisions.of_study(study) if one.rule == rule)
     raise Refused("RUN-004", f"the rule did not choose: {decision.reason}", "a volume that it wants")
 
@@ -133,6 +136,7 @@ def _decide(built: Built, intake: Intake, study: str, rule: str) -> Job:
 def _hand_out(built: Built, job: Job, out: Path, console: Console) -> None:
     if job.state is not JobState.DONE:
         raise BridgeError(job.code or "RUN-005", job.reason or f"the job ended as {job.state}")
+    out.mkdir(parents=True, exist_ok=True)
     shelf = built.parts.shelf(job.id)
     for result in built.parts.jobs.results(job.id):
         name = f"{result.output_name or job.rule}.{EXTENSIONS.get(result.kind, 'dcm')}"

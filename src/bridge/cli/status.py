@@ -66,10 +66,16 @@ def _parts(seen: Status) -> Iterator[RenderableType]:
         yield table(titles, [*waits, *_rest(len(seen.studies))])
     if seen.accounts:
         at_work = [
-            (one.name, f"{one.at_work} of {one.limit}", str(one.waiting), ago(one.since) if one.since else "")
+            (
+                one.name,
+                f"{one.at_work} of {one.limit}",
+                str(one.waiting),
+                ago(one.since) if one.since else "",
+                f"[red]away for {ago(one.away_since)}[/]" if one.away_since else "",
+            )
             for one in seen.accounts
         ]
-        yield table(("platform", "at work", "waiting", "oldest"), at_work)
+        yield table(("platform", "at work", "waiting", "oldest", "line"), at_work)
     if seen.destinations:
         owed = [
             (

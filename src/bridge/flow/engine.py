@@ -35,8 +35,7 @@ VERSION = "engine-1"
 """Changed by hand only, together with a migration of waiting jobs; never the default source hash."""
 NAME = "bridge"
 EPOCH_2026 = 1_767_225_600
-ROUTINE_SLACK_S = 4 * 3600
-"""Ageing: the priority of a job is its virtual due time, so nothing starves behind a stream of newer ones."""
+MOST = 2**31 - 1
 ALONE = 3
 AT_ONCE = 200
 """So many stages are forgotten in one transaction: the file has one writer at a time."""
@@ -140,17 +139,23 @@ class Engine:
                 on_conflict="always_update",
             )
 
-    def enqueue(self, workflow: str, queue: str, id: str, *arguments: str, urgent: bool = False) -> None:
-        """Hand a stage to the engine. The same id again is the same stage: nothing happens twice."""
+    def enqueue(
+        self, workflow: str, queue: str, id: str, *arguments: str, due_at: float | None = None
+    ) -> None:
+        """Hand a stage to the engine. The same id again is the same stage: nothing happens twice.
+
+        due_at: of stages that wait, the earliest goes first (POSIX seconds); None for now.
+        """
         from dbos import EnqueueOptions
 
-        priority = int(time.time()) - EPOCH_2026 + (0 if urgent else ROUTINE_SLACK_S)
+        # Ageing stands in the number, because the engine never changes it: a smaller one goes first.
+        priority = int(time.time() if due_at is None else due_at) - EPOCH_2026
         options = EnqueueOptions(
             workflow_name=workflow,
             queue_name=queue,
             workflow_id=id,
             app_version=VERSION,
-            priority=max(priority, 1),
+            priority=min(max(priority, 1), MOST),
         )
         self._client.enqueue(options, *arguments)
 

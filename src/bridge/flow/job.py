@@ -22,11 +22,11 @@ from functools import partial
 from typing import Any
 
 from bridge.errors import BridgeError
-from bridge.flow.acts import abort
+from bridge.flow.acts import abort, forget
 from bridge.flow.at_work import at_work
 from bridge.flow.engine import Engine, Queue, Workflow, in_thread, sleep, sleep_async, step, step_async
 from bridge.flow.parts import Parts
-from bridge.flow.stages import cloud, deliveries, encode, prepare, strays
+from bridge.flow.stages import cloud, deliveries, encode, prepare, sending
 from bridge.flow.verdicts import GOING, Answer, again, end, guard, guard_async
 from bridge.log import event
 from bridge.store.jobs import Job, JobState, Stage
@@ -85,6 +85,7 @@ class Stages:
         engine.register("deliver", self.deliver, attempts=None)
         engine.register_async("describe", self.describe, attempts=None)
         engine.register_async("abort", self.abort, attempts=None)
+        engine.register_async("forget", self.forget, attempts=None)
 
     def queues(self, cores: int) -> list[Queue]:
         site = self._parts.site
@@ -122,7 +123,7 @@ class Stages:
 
     async def cloud(self, job: str, run: str = "0") -> None:
         for name in await step_async("steps", in_thread, cloud.step_names, self._parts, job):
-            if not await self._until_done_async(f"submit {name}", strays.submit, job, run, name):
+            if not await self._until_done_async(f"submit {name}", sending.submit, job, run, name):
                 return
         if await self._until_done_async("await", cloud.wait, job, run) and await self._until_done_async(
             "fetch", cloud.fetch, job, run
@@ -143,6 +144,16 @@ class Stages:
         attempt = 0
         while True:
             answer = await step_async("abort", abort.tell, self._parts, job, int(run), attempt)
+            if answer["then"] != "again":
+                return
+            attempt += 1
+            await sleep_async(answer["pause_s"])
+
+    async def forget(self, job: str, act: str) -> None:
+        """Ask the platform to erase what it has of a job whose study was erased here."""
+        attempt = 0
+        while True:
+            answer = await step_async("forget", forget.ask, self._parts, job, int(act), attempt)
             if answer["then"] != "again":
                 return
             attempt += 1
@@ -209,11 +220,12 @@ class Stages:
 
     def _next(self, stage: str, job: str, run: str) -> None:
         self._parts.passing(f"{stage}:next")
-        if self._parts.jobs.get(job).run != int(run):
+        row = self._parts.jobs.get(job)
+        if row.run != int(run):
             return
-        queue = platform_queue(self._parts.jobs.get(job).account) if stage == "cloud" else CPU
+        queue = platform_queue(row.account) if stage == "cloud" else CPU
         self._parts.jobs.change(job, stage=stage)
-        self._parts.enqueue(stage, queue, stage_id(job, stage, int(run)), job, run)
+        self._parts.enqueue(stage, queue, stage_id(job, stage, int(run)), job, run, due_at=row.due_at)
 
     def _counts(self, stage: str, job: Job) -> bool:
         """Whether a stage of that id is what the job is at: a person may have begun another run or turn."""

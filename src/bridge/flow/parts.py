@@ -9,13 +9,18 @@ from typing import Protocol
 
 from bridge.config.site import Site
 from bridge.flow.stages.children import Children
+from bridge.flow.stages.pace import Pace
 from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms.protocol import Platform
 from bridge.store.acts import Acts
 from bridge.store.alerts import Alerts
+from bridge.store.answers import Answers
 from bridge.store.budgets import Budgets
+from bridge.store.crosswalk import Crosswalk
 from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
+from bridge.store.disclosures import Disclosures
+from bridge.store.erasing import Erasing
 from bridge.store.instances import Instances
 from bridge.store.jobs import Jobs
 from bridge.store.meta import Meta
@@ -27,7 +32,9 @@ from bridge.store.turns import Turns
 
 
 class Enqueue(Protocol):
-    def __call__(self, workflow: str, queue: str, id: str, *arguments: str, urgent: bool = False) -> None: ...
+    def __call__(
+        self, workflow: str, queue: str, id: str, *arguments: str, due_at: float | None = None
+    ) -> None: ...
 
 
 def nothing(point: str) -> None:
@@ -48,10 +55,15 @@ class Parts:
     acts: Acts
     alerts: Alerts
     budgets: Budgets
+    answers: Answers
     retention: Retention
     meta: Meta
     submits: Submits
+    crosswalk: Crosswalk
+    disclosures: Disclosures
+    erasing: Erasing
     children: Children
+    pace: Pace
     platform: Callable[[str], Platform]
     """The platform of an account, by the account's name."""
     enqueue: Enqueue

@@ -15,8 +15,10 @@ from bridge.flow.job import CPU, destination_queue, platform_queue, stage_id, tu
 from bridge.flow.parts import Parts
 from bridge.flow.stages.deliveries import show
 from bridge.flow.stages.destinations import AWAY
+from bridge.flow.stages.hours import CLOSED, closed, closed_reason
 from bridge.log import event
-from bridge.store.jobs import Job, JobState, Stage
+from bridge.store.jobs import Stage
+from bridge.store.ready import PAGE, Kind
 from bridge.store.rows import Line, Turn
 
 log = logging.getLogger("bridge.relay")
@@ -42,19 +44,31 @@ class Relay:
 
         A run that a person began waits until nothing of the older one is in our hands.
         """
-        for job in self._parts.jobs.all(state=JobState.READY):
-            if job.account not in self._parts.site.accounts:
-                self._say(job, "CFG-020", f"account {job.account} is no longer in site.toml. Put it back")
-                continue
-            if job.run and is_at_work(job.id):
-                continue
-            if job.stage is Stage.PREPARE and not self._described(job):
-                continue
-            queue = platform_queue(job.account) if job.stage is Stage.CLOUD else CPU
-            stage = stage_id(job.id, job.stage, job.run)
-            self._parts.enqueue(job.stage, queue, stage, job.id, str(job.run))
-            self._parts.passing("relay:mid")
-            self._parts.jobs.started(job.id)
+        ready = self._parts.jobs.ready
+        kinds = [one for one in ready.kinds() if self._may_go(one)]
+        handed = left = 0
+        # Not all at once: what becomes urgent meanwhile has its turn at the next look.
+        while handed < PAGE and (page := ready.first(kinds, after=left)):
+            for job in page:
+                if job.run and is_at_work(job.id):
+                    left += 1
+                    continue
+                queue = platform_queue(job.account) if job.stage is Stage.CLOUD else CPU
+                stage = stage_id(job.id, job.stage, job.run)
+                self._parts.enqueue(job.stage, queue, stage, job.id, str(job.run), due_at=job.due_at)
+                self._parts.passing("relay:mid")
+                self._parts.jobs.started(job.id)
+                handed += 1
+
+    def _may_go(self, kind: Kind) -> bool:
+        """Whether jobs of a kind can be handed over now; their rows say why not."""
+        if kind.account not in self._parts.site.accounts:
+            self._say(kind, "CFG-020", f"account {kind.account} is no longer in site.toml. Put it back")
+            return False
+        if until := closed(kind.not_before, self._parts.clock()):
+            self._say(kind, CLOSED, closed_reason(kind.not_before, until))
+            return False
+        return kind.stage is not Stage.PREPARE or self._described(kind)
 
     def _turns(self) -> None:
         """Turns that are due. While a line is down, only its trial and those that have waited too long."""
@@ -80,7 +94,10 @@ class Relay:
                 if is_at_work(turn_name(turn.job_id, turn.destination)):
                     continue
                 queue = destination_queue(turn.destination)
-                self._parts.enqueue("deliver", queue, id, turn.job_id, turn.destination, str(turn.turn))
+                due_at = self._parts.jobs.get(turn.job_id).due_at
+                self._parts.enqueue(
+                    "deliver", queue, id, turn.job_id, turn.destination, str(turn.turn), due_at=due_at
+                )
             handed.add(id)
         self._handed = handed
 
@@ -104,30 +121,29 @@ class Relay:
             self._parts.turns.say(turn, line.code, line.reason)
             show(self._parts, turn.job_id)
 
-    def _described(self, job: Job) -> bool:
-        account = self._parts.site.accounts[job.account]
-        known = self._parts.specs.get(job.account, job.algorithm, job.declared_version)
+    def _described(self, kind: Kind) -> bool:
+        account = self._parts.site.accounts[kind.account]
+        known = self._parts.specs.get(kind.account, kind.algorithm, kind.declared_version)
         now = self._parts.clock()
         if known and known.spec and now - known.learned_at < account.describe_again_s:
             return True
         if known and known.spec is None:
-            self._say(job, known.code, known.reason)
+            self._say(kind, known.code, known.reason)
             if now - known.learned_at < ASK_AGAIN_S:
                 return False
-        self._ask(job, int(now // ASK_AGAIN_S))
+        self._ask(kind, int(now // ASK_AGAIN_S))
         return False
 
-    def _say(self, job: Job, code: str, reason: str) -> None:
-        """Show in the job's row why it waits; once, not at every look."""
-        if job.reason != reason:
-            self._parts.jobs.change(job.id, code=code, reason=reason)
-            event(log, "job.waits", level=logging.WARNING, job=job.id, code=code, reason=reason)
+    def _say(self, kind: Kind, code: str, reason: str) -> None:
+        """Show in the rows of jobs why they wait; once, not at every look."""
+        for id in self._parts.jobs.ready.say(kind, code, reason):
+            event(log, "job.waits", level=logging.WARNING, job=id, code=code, reason=reason)
 
-    def _ask(self, job: Job, window: int) -> None:
+    def _ask(self, kind: Kind, window: int) -> None:
         """One question for all jobs that wait for its answer; the window in its id lets a later one be asked."""
-        words = (job.account, job.algorithm, job.declared_version)
+        words = (kind.account, kind.algorithm, kind.declared_version)
         name = hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
         id = f"describe.{name}.{window}"
         if id != self._asked.get(name):
-            self._parts.enqueue("describe", platform_queue(job.account), id, *words, urgent=True)
+            self._parts.enqueue("describe", platform_queue(kind.account), id, *words, due_at=0.0)
             self._asked[name] = id

@@ -12,6 +12,7 @@ from bridge.config.site import Site
 from bridge.operate.acts import is_alive
 from bridge.receive.admit import Why, admit
 from bridge.store.alerts import Alerts
+from bridge.store.outages import AWAY as PLATFORM_AWAY
 from bridge.store.overview import Overview
 from bridge.store.refusals import Refusals
 from bridge.store.rows import JobState, Stage
@@ -23,7 +24,9 @@ RECENT_S = 7 * 86400.0
 """Peers that were refused longer ago are no news."""
 
 REMEDIES = {
+    "platform-away": "Its jobs wait, and their deadlines with them; `bridge check` says what is wrong with it",
     "destination-away": "Its results wait and nothing else does; `bridge check` says what is wrong with it",
+    "source-away": "Files stay where they are; `bridge check` says what is wrong with the folder",
     "disk-full": "Make room on that disk; receiving begins again by itself",
     "fenced": "`bridge fence show` says why; `bridge fence lift` when this bridge is the only one",
     "job-stranded": "Put the name back into site.toml and start the service again, or cancel the job",
@@ -84,6 +87,8 @@ class AccountLine:
     limit: int
     waiting: int
     since: float | None
+    away_since: float | None = None
+    """Since when it does not answer; None while it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +158,9 @@ def status(site: Site, index: Index) -> Status:
         ),
         studies=_studies(overview, {one.subject: one.reason for one in alerts if one.kind in ABOUT_STUDIES}),
         groups=_groups(overview),
-        accounts=_accounts(site, overview),
+        accounts=_accounts(
+            site, overview, {one.subject: one.since for one in alerts if one.kind == PLATFORM_AWAY}
+        ),
         destinations=_destinations(site, index, overview),
         refused=refused_peers(site, index, since=now - RECENT_S),
         free_bytes=shutil.disk_usage(site.data).free,
@@ -213,9 +220,9 @@ def _groups(overview: Overview) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _accounts(site: Site, overview: Overview) -> tuple[AccountLine, ...]:
+def _accounts(site: Site, overview: Overview, away: Mapping[str, float]) -> tuple[AccountLine, ...]:
     there = overview.jobs_of_accounts([JobState.RUNNING], Stage.CLOUD)
-    before = overview.jobs_of_accounts([JobState.READY], Stage.PREPARE)
+    before = overview.jobs_of_accounts([JobState.READY, JobState.RUNNING], Stage.PREPARE)
     lines = []
     for name, account in site.accounts.items():
         count = there[name].count if name in there else 0
@@ -229,6 +236,7 @@ def _accounts(site: Site, overview: Overview) -> tuple[AccountLine, ...]:
                 limit=account.jobs_in_flight,
                 waiting=count - at_work + ready,
                 since=min(since, default=None),
+                away_since=away.get(name),
             )
         )
     return tuple(lines)

@@ -105,7 +105,7 @@ class Bench:
             frozen="{}",
             inputs="{}",
         )
-        made = Decision(rule="lungs", outcome="match", reason="", explanation=EXPLANATION, job=new)
+        made = Decision(rule="lungs", outcome="match", reason="", explanation=EXPLANATION, jobs=(new,))
         Decisions(self.index).decide(STUDY, 0.0, [made])
         self.jobs.change(id, **values)
 

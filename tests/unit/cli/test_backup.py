@@ -18,7 +18,9 @@ from bridge.dicom.pixels import FileReader
 from bridge.errors import ConfigError
 from bridge.flow.keeping import fence
 from bridge.flow.keeping.engine_file import read_epoch, write_ahead, write_epoch
+from bridge.store.crosswalk import Crosswalk, Entry, Person
 from bridge.store.instances import Instances
+from bridge.store.keys import Keys
 from bridge.store.meta import Meta
 from bridge.store.tables import Index
 from made_objects import ct_slice
@@ -105,7 +107,29 @@ def test_objects_are_taken_along_only_when_they_are_asked_for(house: House, tmp_
     house.receive()
     backup(house.site, tmp_path / "saved", files=False)
     names = {one.name for one in (tmp_path / "saved").iterdir()}
-    assert names == {"index.sqlite", "engine.sqlite", "secret.key"}
+    assert names == {"index.sqlite", "engine.sqlite", "secret.key", "keys"}
+
+
+def test_names_outside_are_known_again_from_a_backup(house: House, tmp_path: Path) -> None:
+    entry = Entry(
+        job_id="j1",
+        study="s",
+        account="gc",
+        pseudonym="P-1",
+        outward_study="2.25.9",
+        naming=1,
+        person=Person(issuer="", patient_id="C-1"),
+        study_instance_uid="1.2",
+    )
+    rows = Crosswalk(house.index, Keys(house.data / "keys"), house.key)
+    named = rows.naming("j1")
+    rows.keep([entry])
+    backup(house.site, tmp_path / "saved", files=False)
+    saved = tmp_path / "saved"
+    restored = Crosswalk(Index(saved / "index.sqlite"), Keys(saved / "keys"), house.key)
+    assert restored.naming("j1") == named
+    assert restored.of_name("P-1")[0].person == entry.person
+    assert {oct(one.stat().st_mode & 0o777) for one in (saved / "keys").iterdir()} == {"0o600"}
 
 
 def test_nobody_else_can_read_it(house: House, tmp_path: Path) -> None:

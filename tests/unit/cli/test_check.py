@@ -181,6 +181,8 @@ RULE_KINDS = [
     ("documents = false", [SEG, SR]),
     ("picture = true", [SEG, SR, "Secondary Capture Image Storage", PDF]),
     ('heat_map = "parametric-map"', [SEG, SR, "Parametric Map Storage", PDF]),
+    ("meshes = true", [SEG, SR, PDF, "Encapsulated STL Storage"]),
+    ("meshes = false", [SEG, SR, PDF]),
 ]
 
 

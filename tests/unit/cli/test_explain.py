@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.unit.cli.received import receive
 from tests.unit.cli.site_bench import Bench
 
 from bridge.errors import BridgeError
-from bridge.sandbox.phantom.study import make_study, write_study
+from bridge.sandbox.phantom import make_study, write_study
 from bridge.store.studies import Studies
 from bridge.store.tables import pauses
 
@@ -187,3 +188,109 @@ def test_pause_of_a_rule_is_told_beside_its_match(bench: Bench, phantom: Path) -
         )
     assert "the rule pauses  7 jobs today" in bench.run("explain", uid, "--rule", "thin")[1]
     assert bench.json("explain", uid, "--rule", "thin")["rules"][0]["pauses"] == "7 jobs today"
+
+
+EACH = """\
+[rules.every]
+mode = "live"
+platform = "gc"
+algorithm = "lungs-and-airways"
+destinations = ["pacs"]
+for_each = "ct-image"
+cost_per_job = 2.5
+
+[rules.every.inputs.ct-image]
+volume = { Modality = "CT" }
+prefer = ["thickest"]
+"""
+
+
+def test_rule_for_each_volume_says_how_many_jobs_and_marks_them(bench: Bench, phantom: Path) -> None:
+    (bench.folder / "rules.toml").write_text(EACH)
+    (every,) = bench.json("explain", str(phantom))["rules"]
+    marked = [one["label"] for one in every["inputs"][0]["candidates"] if one["chosen"]]
+    assert every["jobs"] == len(marked) == 2
+    said = bench.run("explain", str(phantom))[1]
+    assert "ct-image is each of 2 volumes: " in said
+    assert said.index(marked[1]) < said.index(marked[0]), "the preferred first"
+    assert "2 jobs, 5 in all" in said
+
+
+PAIR = """\
+[rules.pair]
+mode = "live"
+platform = "gc"
+algorithm = "registration"
+destinations = ["pacs"]
+
+[rules.pair.inputs.fixed]
+volume = { Modality = "CT", spacing_mm = { max = 40.0 } }
+
+[rules.pair.inputs.moving]
+study = "prior"
+volume = { Modality = "CT", spacing_mm = { max = 40.0 } }
+"""
+
+
+def test_earlier_studies_are_told_by_their_distance_and_never_by_their_date(
+    bench: Bench, phantom: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "rules.toml").write_text(PAIR)
+    both = tmp_path / "both"
+    shutil.copytree(phantom, both)
+    before = tmp_path / "before"
+    write_study(make_study(when=datetime(2025, 1, 13, 8, 30), scale=0.05), before)  # noqa: DTZ001
+    for file in before.iterdir():
+        shutil.copy(file, both / f"before-{file.name}")
+    receive(bench, before)
+    uid = receive(bench, phantom)
+    told = bench.run("explain", uid)[1]
+    for words in (
+        "earlier studies",
+        "the study 412 days before",
+        "moving, the study 412 days before",
+        "objects of it arrive still",
+    ):
+        assert words in told
+    assert "2025" not in told
+    folder = " ".join(bench.run("explain", str(both))[1].split())
+    assert "of the study 412 days before" in folder and "the newest that fits" in folder
+    assert "no earlier study of this patient is here" in folder, "of the earlier one itself"
+
+
+WAITS = """\
+[defaults]
+mode = "live"
+platform = "gc"
+destinations = ["pacs"]
+
+[rules.lobes]
+algorithm = "pulmonary-lobe-segmentation"
+[rules.lobes.inputs.generic-medical-image]
+volume = { Modality = "CT", spacing_mm = { max = 40.0 } }
+
+[rules.register]
+algorithm = "deep-learning-based-ct-lung-registration"
+[rules.register.inputs.fixed-image]
+volume = { Modality = "CT", spacing_mm = { max = 40.0 } }
+[rules.register.inputs.fixed-mask]
+mask = "lobes"
+volume = { Modality = "SEG" }
+
+[rules.pet]
+algorithm = "lungs-and-airways"
+waits_for = { series = { Modality = "PT", PatientName = "Nobody" }, at_most_h = 2 }
+not_before = "20:00-06:00"
+[rules.pet.inputs.ct-image]
+volume = { Modality = "CT", spacing_mm = { max = 40.0 } }
+"""
+
+
+def test_when_a_match_goes_and_why_an_input_has_no_series_at_all_are_told(
+    bench: Bench, phantom: Path
+) -> None:
+    (bench.folder / "rules.toml").write_text(WAITS)
+    said = " ".join(bench.run("explain", str(phantom))[1].split())
+    assert 'waits for a series with Modality "PT", PatientName, 2 h at most; then a person is asked' in said
+    assert "goes between 20:00 and 06:00 only" in said
+    assert "fixed-mask - lobes has no answer yet" in said

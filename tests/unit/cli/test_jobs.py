@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -33,6 +34,26 @@ def test_list_says_in_short_what_each_destination_waits_for(bench: Bench) -> Non
     assert "pacs in 10 min: 0xA700 refused: out of resources" in told
     [listed] = bench.json("jobs", "list")
     assert [one["destination"] for one in listed["turns"]] == ["pacs"]
+
+
+def test_list_says_which_volume_is_whose_job(bench: Bench) -> None:
+    for id, chosen in (("aaaa1111", 0), ("bbbb2222", 1)):
+        candidates = [
+            {
+                "series_instance_uid": "",
+                "label": f"series {n}",
+                "chosen": n == chosen,
+                "reason": "",
+                "checks": [],
+            }
+            for n in range(2)
+        ]
+        taken = {"input": "ct-image", "chosen": chosen, "reason": "", "candidates": candidates}
+        explanation = {"rule": "lungs", "outcome": "match", "reason": "", "study": [], "inputs": [taken]}
+        bench.job(id, frozen='{"for_each":"ct-image"}', explanation=json.dumps(explanation))
+    told = " ".join(bench.run("jobs", "list")[1].split())
+    assert "aaaa1111 lungs series 0 cancelled" in told
+    assert "bbbb2222 lungs series 1 ready" in told
 
 
 def test_job_whose_destination_is_away_waits_for_the_line(bench: Bench) -> None:

@@ -12,7 +12,7 @@ from tests.unit.cli.received import receive
 from tests.unit.cli.site_bench import Bench
 
 from bridge.errors import ConfigError
-from bridge.sandbox.phantom.study import make_study, write_study
+from bridge.sandbox.phantom import make_study, write_study
 from bridge.store.studies import Studies
 from bridge.store.tables import studies
 
@@ -151,3 +151,47 @@ def test_budget_that_would_be_exceeded_is_named(bench: Bench) -> None:
     told = bench.run("replay", "--rules", str(file))[1]
     assert "thin: more matches than jobs_per_day = 1 on 1 day, at most 2" in told
     assert "thin: more matches than jobs_per_month = 1 on 1 month, at most 2" in told
+
+
+def test_rule_for_each_volume_counts_and_costs_each(bench: Bench) -> None:
+    (bench.folder / "rules.toml").write_text(RULES)
+    every = TIE.replace("cost_per_job", 'for_each = "ct-image"\ncost_per_job')
+    told = tried(bench, every)
+    rule = told["rules"]["thin"]  # type: ignore[index]
+    many = rule["jobs_then"]
+    assert many > 1
+    assert (rule["jobs_now"], rule["runs on something else"]) == (1, 1)
+    assert (told["cost_now"], told["cost_then"]) == (20.0, 20.0 * many)
+    (one,) = told["differences"]  # type: ignore[misc]
+    assert (one["jobs_before"], one["jobs_after"], one["more"]) == (1, many, many - 1)
+    file = bench.folder / "new.toml"
+    file.write_text(every.replace("[rules.thin]\n", f"[rules.thin]\njobs_per_day = {many - 1}\n"))
+    said = bench.run("replay", "--rules", str(file))[1]
+    assert f"{many - 1} jobs that the new rules make and the present ones do not" in said
+    assert f"thin: more matches than jobs_per_day = {many - 1} on 1 day, at most {many}" in said
+
+
+PAIR = (
+    RULES
+    + """
+[rules.thin.inputs.moving]
+study = "prior"
+volume = { Modality = "CT", spacing_mm = { max = 40.0 } }
+"""
+)
+
+
+@pytest.mark.parametrize(("came", "jobs"), [(-3600.0, 1), (3600.0, 0)])
+def test_prior_counts_when_it_had_come_before(bench: Bench, came: float, jobs: int) -> None:
+    folder = bench.folder / "before"
+    write_study(make_study(when=datetime(2025, 1, 13, 8, 30), scale=0.05), folder)  # noqa: DTZ001
+    prior = receive(bench, folder)
+    current = Studies(bench.index).study(bench.uid)  # type: ignore[attr-defined]
+    assert current is not None
+    with bench.index.write() as connection:
+        connection.execute(
+            sa.update(studies)
+            .where(studies.c.study_instance_uid == prior)
+            .values(first_at=current.last_at + came, last_at=current.last_at + came)
+        )
+    assert tried(bench, PAIR)["rules"]["thin"]["jobs_then"] == jobs  # type: ignore[index]

@@ -279,3 +279,18 @@ def test_file_that_must_not_go_is_a_sentence_and_nothing_leaves(case: Case, atla
         case.run_rule(WITHOUT_VOLUME.format(algorithm="other-inputs", study=uid, values=values))
     assert told.value.code == code
     assert case.uploads() == 0
+
+
+def test_rule_for_each_volume_writes_the_results_of_each_job_into_its_own_folder(case: Case) -> None:
+    rule = RULE.format(
+        algorithm="air-by-threshold", socket="ct-image", values="threshold = -400\noptions-file = {}"
+    )
+    out = case.run_rule(rule.replace("[rules.case]\n", '[rules.case]\nfor_each = "ct-image"\n'))
+    found = sorted(path.parent.name for path in out.glob("*/air-mask.seg.dcm"))
+    assert len(found) == len(set(found)) == len(case.jobs()) == 2
+    assert not list(out.glob("*.dcm"))
+    referenced = {
+        dcmread(path).ReferencedSeriesSequence[0].SeriesInstanceUID for path in out.glob("*/air-mask.seg.dcm")
+    }
+    assert len(referenced) == 2
+    assert all((out / one / "report.html").exists() for one in found)

@@ -20,16 +20,19 @@ from bridge.flow.at_work import at_work
 from bridge.flow.parts import Parts
 from bridge.flow.relay import Relay
 from bridge.flow.stages import cloud
+from bridge.flow.stages.pace import Pace
 from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.stages.shelf import JobShelf
 from bridge.flow.verdicts import GOING, guard
-from bridge.platforms import Absent, Found, Phase, RemoteJob, Spec, State, Stopped
+from bridge.platforms import Absent, Found, Phase, Platform, RemoteJob, Spec, State, Stopped
 from bridge.store.acts import DONE, REFUSED, Acts, Turning
 from bridge.store.alerts import Alerts
 from bridge.store.budgets import Budgets
 from bridge.store.decisions import Decisions
 from bridge.store.deliveries import Deliveries
+from bridge.store.disclosures import Disclosures
 from bridge.store.jobs import Decision, Job, Jobs, JobState, NewJob, Stage, StoredResult
+from bridge.store.outages import Outages
 from bridge.store.rows import Act
 from bridge.store.studies import Studies
 from bridge.store.tables import Index, deliveries, studies, turns
@@ -82,7 +85,9 @@ class Bench:
         spec = Spec(algorithm="a", title="a", interfaces=(), details={})
         shelf.write(SPEC_FILE, TypeAdapter(Spec).dump_json(spec))
         self.parcel = shelf.path(PARCEL_FILE)
-        account = SimpleNamespace(deadline_hours=HOURS, retry_s=(1.0, 2.0), describe_again_s=1e9)
+        account = SimpleNamespace(
+            deadline_hours=HOURS, retry_s=(1.0, 2.0), describe_again_s=1e9, platform="grand-challenge"
+        )
         there = SimpleNamespace(give_up_after_days=7.0)
         self.parts = cast(
             Parts,
@@ -94,11 +99,13 @@ class Bench:
                 studies=Studies(self.index),
                 alerts=Alerts(self.index),
                 budgets=Budgets(self.index),
+                disclosures=Disclosures(self.index, b"k" * 32),
                 platform=lambda name: self.cloud,
+                pace=Pace(Outages(self.index), lambda name: cast(Platform, self.cloud), {}),
                 shelf=lambda job: shelf,
                 site=SimpleNamespace(accounts={"gc": account}, destinations={"pacs": there, "old": there}),
                 clock=lambda: self.now,
-                enqueue=lambda workflow, queue, id, *words, urgent=False: self.enqueued.append(id),
+                enqueue=lambda workflow, queue, id, *words, due_at=None: self.enqueued.append(id),
                 passing=lambda point: None,
             ),
         )
@@ -133,7 +140,7 @@ class Bench:
             frozen="{}",
             inputs="{}",
         )
-        made = Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)
+        made = Decision(rule="lungs", outcome="match", reason="", explanation="{}", jobs=(new,))
         Decisions(self.index).decide("1.2", 3.0, [made])
 
     def set(self, remote: RemoteJob | None = None, **values: Any) -> None:
@@ -595,7 +602,7 @@ def test_rerun_says_that_it_is_billed_and_is_done_once(bench: Bench, monkeypatch
     def begin(parts: Parts, job_id: str) -> str:
         begun.append(job_id)
         new = dataclasses.replace(NEW, id=f"j{len(begun) + 1}", rerun=len(begun))
-        made = Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)
+        made = Decision(rule="lungs", outcome="match", reason="", explanation="{}", jobs=(new,))
         Decisions(bench.index).decide("1.2", 3.0, [made])
         return new.id
 

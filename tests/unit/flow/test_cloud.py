@@ -87,7 +87,9 @@ class Bench:
         self.row: dict[str, Any] = {"remote": cloud.REMOTE.dump_json(RemoteJob(key="j1")).decode()}
         self.notes: list[str] = []
         self.now = 0.0
-        account = SimpleNamespace(deadline_hours=50.0, retry_s=(0.0,))
+        self.is_away = False
+        account = SimpleNamespace(deadline_hours=50.0, retry_s=(0.0,), platform="grand-challenge")
+        self.record: list[tuple[str, list[str]]] = []
         self.parts = cast(
             Parts,
             SimpleNamespace(
@@ -99,7 +101,12 @@ class Bench:
                     note=lambda job, event, **keys: self.notes.append(event),
                 ),
                 site=SimpleNamespace(accounts={"gc": account}),
+                disclosures=SimpleNamespace(
+                    begin=lambda sent: self.record.append(("begin", [one.name for one in sent])),
+                    left=lambda sent: self.record.append(("left", [one.name for one in sent])),
+                ),
                 clock=lambda: self.now,
+                pace=SimpleNamespace(look=lambda account: None, is_away=lambda account: self.is_away),
                 passing=lambda point: None,
             ),
         )
@@ -242,3 +249,19 @@ def test_output_that_changed_on_its_way_is_not_taken(bench: Bench) -> None:
     with pytest.raises(Damaged, match="changed on its way"):
         asyncio.run(cloud.fetch(bench.parts, bench.job()))
     assert "outputs" not in bench.row
+
+
+def test_deadline_that_an_outage_has_moved_while_the_step_waited_counts(bench: Bench) -> None:
+    read_before = bench.job(deadline_at=1000.0)
+    bench.row["deadline_at"], bench.now = 5000.0, 2000.0
+    asyncio.run(cloud.submit(bench.parts, read_before, "upload"))
+    assert bench.cloud.performed == ["upload"]
+
+
+def test_deadline_stands_still_while_the_account_is_away(bench: Bench) -> None:
+    bench.is_away, bench.now = True, 2000.0
+    bench.submit("upload")
+    assert bench.cloud.performed == ["upload"]
+    bench.is_away = False
+    with pytest.raises(Held):
+        bench.submit("session")

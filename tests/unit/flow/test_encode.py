@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 from pydicom import dcmread
 from tests.unit.operate.report_example import JOB, make_example
+from tests.unit.results.shapes import box, stl
 
 from bridge.config.results import ResultsModel
 from bridge.config.rules import RuleModel
@@ -25,7 +26,7 @@ from bridge.flow.stages import encode as stage
 from bridge.flow.stages.cloud import OUTPUT_LIST, REMOTE
 from bridge.flow.stages.shelf import FileSink, JobShelf
 from bridge.platforms.protocol import RemoteJob
-from bridge.results.output import Label, Output, OutputKind
+from bridge.results.output import Label, MeshFrame, Output, OutputKind, Presence
 from bridge.sandbox.pacs import SmallPacs
 from bridge.store.jobs import Jobs, JobState, Stage
 from bridge.store.tables import jobs as job_table
@@ -123,6 +124,12 @@ class Bench(DeliveryBench):
         outputs = OUTPUT_LIST.validate_json(self.jobs.get(JOB).outputs)
         left = tuple(one for one in outputs if one.kind is not OutputKind.MASK)
         self.jobs.change(JOB, outputs=OUTPUT_LIST.dump_json(left).decode())
+
+    def comes_back_too(self, output: Output, data: bytes = b"") -> None:
+        outputs = OUTPUT_LIST.validate_json(self.jobs.get(JOB).outputs)
+        self.jobs.change(JOB, outputs=OUTPUT_LIST.dump_json((*outputs, output)).decode())
+        if output.presence is Presence.HERE:
+            JobShelf(self.folder / "jobs" / JOB).write(output.ref, data)
 
     def encode(self) -> None:
         stage.encode(cast(Parts, self.parts), self.jobs.get(JOB))
@@ -290,6 +297,42 @@ def test_a_rule_that_wants_no_results_ends_done_without_a_child(make: Make, pacs
     assert ended.keys == {"results": 0}
 
 
+def mesh_of(name: str, **other: Any) -> Output:
+    return Output(
+        name=name,
+        kind=OutputKind.MESH,
+        media_type="model/stl",
+        ref=f"outputs/{name}.stl",
+        frame=MeshFrame.LPS_MM,
+        **other,
+    )
+
+
+def test_a_mesh_is_encoded_where_all_else_is_switched_off(make: Make, volume: Volume) -> None:
+    bench = make(pacs={})
+    bench.wants(OFF)
+    affine = volume.geometry.affine_lps
+    middle = affine[:3, :3] @ (np.array(volume.geometry.shape) / 2) + affine[:3, 3]
+    data = stl(box(tuple(middle.tolist()), (6, 6, 6)))
+    bench.comes_back_too(mesh_of("mandible"), data)
+    bench.encode()
+    (result,) = bench.jobs.results(JOB)
+    made = dcmread(bench.folder / "jobs" / JOB / "results" / result.file)
+    assert made.EncapsulatedDocument[: made.EncapsulatedDocumentLength] == data
+
+
+def test_what_the_platform_did_not_find_is_a_line_of_the_job(make: Make) -> None:
+    bench = make(pacs={})
+    bench.comes_back_too(mesh_of("tooth18", presence=Presence.MISSING))
+    bench.comes_back_too(mesh_of("tooth28", presence=Presence.FAILED, reason="no memory"))
+    bench.encode()
+    notes = "; ".join(
+        str(one.keys["notes"]) for one in bench.jobs.timeline(JOB) if one.event == "encode.made"
+    )
+    assert "tooth18: not there (a finding of the platform)" in notes
+    assert "tooth28: the platform could not make it: no memory" in notes
+
+
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -326,6 +369,33 @@ def test_a_mask_on_an_input_in_another_frame_of_reference_is_refused_and_not_bro
         bench.encode()
     assert caught.value.code == "HVY-003"
     assert "2.25." not in str(caught.value)
+
+
+def test_a_mask_on_an_earlier_study_is_refused_even_in_the_same_frame_of_reference(
+    make: Make, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make(pacs={})
+    prior = replace(volume, study_instance_uid="2.25.4712")
+    now = moved(volume, 5.0, volume.frame_of_reference_uid)
+    monkeypatch.setattr(stage, "volumes_of", lambda *_: {"a-prior": prior, "ct": now})
+    with pytest.raises(Refused) as caught:
+        bench.encode()
+    assert caught.value.code == "HVY-003"
+    assert "of an earlier study (" in caught.value.found and " voxels)" in caught.value.found
+
+
+def test_results_refer_to_the_current_study_whatever_inputs_are_called(
+    make: Make, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make(pacs={})
+    prior = replace(moved(volume, 500.0, "2.25.4711"), study_instance_uid="2.25.4712")
+    monkeypatch.setattr(stage, "volumes_of", lambda *_: {"a-prior": prior, "ct": volume})
+    bench.encode()
+    folder = JobShelf(bench.folder / "jobs" / JOB).path("results")
+    for stored in bench.jobs.results(JOB):
+        made = dcmread(folder / stored.file)
+        assert made.StudyInstanceUID == volume.study_instance_uid
+        assert made.get("FrameOfReferenceUID", volume.frame_of_reference_uid) == volume.frame_of_reference_uid
 
 
 def test_a_mask_on_another_input_in_the_same_frame_of_reference_is_brought_over(

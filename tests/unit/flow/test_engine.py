@@ -144,3 +144,22 @@ def test_file_is_put_aside_with_its_log(tmp_path: Path) -> None:
     assert aside == tmp_path / "engine.sqlite.7"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["engine.sqlite.7", "engine.sqlite.7-wal"]
     shrink(aside)
+
+
+def test_queue_with_a_limit_runs_what_is_due_first(tmp_path: Path) -> None:
+    body = """
+engine.launch([])
+from dbos import DBOS
+DBOS.register_queue("narrow", global_concurrency=1, polling_interval_sec=0.05, on_conflict="always_update")
+engine.enqueue("wait", "narrow", "gate.wait", "gate", due_at=0.0)
+until(lambda: any(w.workflow_id == "gate.wait" and str(w.status) == "PENDING" for w in engine._list()))
+now = time.time()
+for id, due_at in {"routine": now + 14400, "later": now + 14460, "urgent": now + 60, "abort": 0.0}.items():
+    engine.enqueue("work", "narrow", f"{id}.work", id, "", due_at=due_at)
+time.sleep(0.3)
+told["before"] = list(ran)
+hold.set()
+until(lambda: len(ran) == 4)
+told["ran"] = ran
+"""
+    assert run(tmp_path, body) == {"before": [], "ran": ["abort", "urgent", "routine", "later"]}

@@ -20,10 +20,11 @@ from bridge.flow.stages import cloud, strays
 from bridge.flow.stages.cloud import PARCEL, REMOTE, SPEC
 from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.stages.shelf import JobShelf
-from bridge.platforms.protocol import Absent, Found, Newer, RemoteJob, Spec
+from bridge.platforms.protocol import Absent, Capabilities, Found, Newer, RemoteJob, Spec
 from bridge.store.alerts import Alerts
 from bridge.store.budgets import Budgets
 from bridge.store.decisions import Decisions
+from bridge.store.disclosures import Disclosures
 from bridge.store.jobs import Decision, Jobs, JobState, NewJob
 from bridge.store.meta import Meta
 from bridge.store.submits import Submits
@@ -50,6 +51,7 @@ class Cloud:
         self.answers = list(answers)
         self.found = found
         self.since: list[float] = []
+        self.capabilities = Capabilities()
         self.performed: list[str] = []
         self.closed = 0
 
@@ -83,7 +85,7 @@ class Bench:
         self.now = 1_800_000_000.0
         self.dies_at = ""
         self.cloud = Cloud(())
-        account = SimpleNamespace(retry_s=(0.05,))
+        account = SimpleNamespace(retry_s=(0.05,), platform="grand-challenge")
         self.parts: Any = SimpleNamespace(
             site=SimpleNamespace(
                 data=self.data, same_machine=True, accounts={"gc": account}, opt_out_file=None
@@ -94,6 +96,7 @@ class Bench:
             submits=Submits(self.index),
             alerts=Alerts(self.index),
             budgets=Budgets(self.index),
+            disclosures=Disclosures(self.index, b"k" * 32),
             jobs=Jobs(self.index),
             instead=(),
             passing=self.passing,
@@ -130,7 +133,7 @@ class Bench:
                 "INSERT INTO studies (study_instance_uid, name, state, source, first_at, last_at, due_at, quiet_s)"
                 " VALUES ('1.2', 'n', 'open', 's', 0, 0, 0, 0)"
             )
-        made = Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)
+        made = Decision(rule="lungs", outcome="match", reason="", explanation="{}", jobs=(new,))
         Decisions(self.index).decide("1.2", 0.0, [made])
         shelf = self.parts.shelf(JOB)
         shelf.write(PARCEL_FILE, PARCEL.dump_json(Parcel(order=ORDER, files=(), values=())))
@@ -363,3 +366,12 @@ def test_stray_that_is_not_found_waits_for_a_person_once(
     assert bench.cloud.performed == ["upload", "create"]
     listed = [("r1", JOB), ("r2", JOB), ("r3", JOB)]
     assert bench.parts.submits.unknown("gc", listed) == [("r3", JOB)]
+
+
+def test_platform_that_lists_no_jobs_is_not_asked_and_keeps_nobody_waiting(bench: Bench) -> None:
+    bench.cloud = Cloud(Never("X-3", "it lists none"))
+    bench.cloud.capabilities = Capabilities(lists_jobs=False)
+    fencing = bench.marked().start()
+    fencing.ask()
+    assert fencing.is_open("gc")
+    assert bench.cloud.since == []

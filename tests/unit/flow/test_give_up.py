@@ -96,7 +96,7 @@ def test_trouble_of_the_machine_at_a_turn_gives_it_another_turn_later(bench: Ben
 
 def test_stage_of_an_older_run_hands_over_nothing(bench: Bench) -> None:
     handed: list[str] = []
-    bench.parts.enqueue = lambda workflow, queue, id, *words: handed.append(id)
+    bench.parts.enqueue = lambda workflow, queue, id, *words, due_at=None: handed.append(id)
     bench.parts.jobs.change(JOB, run=1)
     Stages(bench.parts)._next("cloud", JOB, "0")
     assert (handed, bench.job.stage) == ([], Stage.PREPARE)

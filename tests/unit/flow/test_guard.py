@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.errors import Held, Refused
-from bridge.export.parcel import Order, Repeat, Step
 from bridge.flow.acts import perform
-from bridge.flow.stages import cloud, leaving
 from bridge.flow.verdicts import STOP
-from bridge.platforms import RemoteJob
 from bridge.store.jobs import JobState, Stage
 from bridge.store.overview import Overview
 from intake_bench import RULES, Bench
+from leaving_bench import remote, submit, under_way
 
 DAY_S = 86400.0
 
@@ -74,6 +71,25 @@ def test_what_matches_beyond_the_day_is_held_and_made_on_the_next(tmp_path: Path
     assert bench.decisions.waiting() == []
     bench.pass_time(2.0)
     assert bench.alerts.all() == []
+
+
+@pytest.mark.parametrize("mode", ["off", "gone"])
+def test_rule_that_is_no_longer_in_force_holds_no_study(tmp_path: Path, mode: str) -> None:
+    bench = bench_with(tmp_path, rule="jobs_per_day = 1")
+    studies(bench, 1, 2)
+    bench.pass_time(30.0)
+    assert len(bench.decisions.waiting()) == 1
+    if mode == "gone":
+        text = RULES.format(mode="explain").replace("rules.lungs", "rules.other")
+        (tmp_path / "rules.toml").write_text(text)
+        bench.load_rules()
+    else:
+        write_rule(bench, tmp_path, mode="off")
+    bench.pass_time(2.0)
+    assert (bench.decisions.waiting(), len(made(bench))) == ([], 1)
+    assert {one.reason for one in bench.decisions.all() if one.outcome == "no-match"} == {
+        "the rule is no longer in force"
+    }
 
 
 def test_alert_of_a_pause_is_one_event_and_not_one_at_each_look(
@@ -184,37 +200,7 @@ def test_resume_that_a_crash_has_kept_from_its_answer_is_done(tmp_path: Path) ->
     assert bench.parts.acts.get(number).outcome == "done"
 
 
-STEPS = (Step(name="upload"), Step(name="create", commits=True, repeat=Repeat.FIND_FIRST))
-
-
-def remote(*begun: str) -> str:
-    return cloud.REMOTE.dump_json(RemoteJob(key="k", begun=begun)).decode()
-
-
-def submit(bench: Bench, job: str) -> object:
-    """`leaving.submit` before a platform that takes everything: "left" when the step is reached."""
-    with pytest.MonkeyPatch.context() as patch:
-
-        async def left(*_: object) -> str:
-            return "left"
-
-        class Read:
-            order = Order(files=(), steps=STEPS, details={})
-
-        patch.setattr(cloud, "parcel_of", lambda parts, id: Read)
-        patch.setattr(cloud, "submit", left)
-        patch.setattr(cloud, "LOOK_S", 0.01)
-        patch.setattr(leaving, "LOOK_S", 0.01)
-        return asyncio.run(leaving.submit(bench.parts, bench.jobs.get(job), "create"))
-
-
 LIST = 'opt_out_file = "out.txt"'
-
-
-def under_way(bench: Bench, *begun: str) -> str:
-    job = bench.job()
-    bench.jobs.change(job.id, state=JobState.RUNNING, stage=Stage.CLOUD, remote=remote(*begun))
-    return job.id
 
 
 def test_patient_who_opts_out_after_the_decision_is_not_sent(tmp_path: Path) -> None:

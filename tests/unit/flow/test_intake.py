@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 
-from bridge.errors import Damaged
+from bridge.errors import BridgeError, Damaged, TryLater
 from bridge.flow.study.intake import MOST_ATTEMPTS
 from bridge.store.instances import Arrived
 from bridge.store.jobs import JobState
@@ -47,10 +49,15 @@ def test_reason_why_the_study_was_complete_is_in_row_and_timeline(tmp_path: Path
     assert bench.line(bench.job().id, "study.complete").keys == {"reason": "nothing for 30 s"}
 
 
-def test_trouble_with_one_study_keeps_no_other_from_its_turn(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [TryLater("CHI-001", "a working process died"), Damaged("PIX-008", "a file that cannot be opened")],
+    ids=["child", "file"],
+)
+def test_trouble_with_one_study_keeps_no_other_from_its_turn(tmp_path: Path, error: BridgeError) -> None:
     bench = Bench(tmp_path)
     bench.receive("1.2")
-    turns = iter([Damaged("PIX-001", "half a frame")])
+    turns = iter([error])
 
     def fail_once() -> None:
         for error in turns:
@@ -66,7 +73,28 @@ def test_trouble_with_one_study_keeps_no_other_from_its_turn(tmp_path: Path) -> 
     assert len(bench.jobs.all()) == 2
 
 
-def test_what_pixels_forbid_refuses_the_rule_with_its_numbers_and_no_other(tmp_path: Path) -> None:
+def bright_padding(one: Dataset) -> None:
+    """Padding of 63536 in unsigned pixels was meant to be -2000, and reads as the brightest tissue."""
+    one.PixelRepresentation, one.PixelPaddingValue = 0, 63536
+    one["PixelPaddingValue"].VR = "US"
+    one.PixelData = (63536).to_bytes(2, "little") * 64
+
+
+def half_a_frame(one: Dataset) -> None:
+    one.PixelData = bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (bright_padding, "PIX-010: padding of 63536"),
+        (half_a_frame, "PIX-001: 64 bytes for frame 1; expected 128"),
+    ],
+    ids=["refused", "damaged"],
+)
+def test_what_pixels_forbid_refuses_the_rule_with_its_numbers_and_no_other(
+    tmp_path: Path, change: Callable[[Dataset], None], reason: str
+) -> None:
     bench = Bench(tmp_path)
     (tmp_path / "rules.toml").write_text(
         "".join(
@@ -78,11 +106,9 @@ def test_what_pixels_forbid_refuses_the_rule_with_its_numbers_and_no_other(tmp_p
     )
     bench.load_rules()
     for number in range(4):
-        # Padding of 63536 in unsigned pixels was meant to be -2000, and reads as the brightest tissue.
         one = ct_slice(number=number, study="1.2", series="1.2.1")
-        one.SeriesNumber, one.PixelRepresentation, one.PixelPaddingValue = 3, 0, 63536
-        one["PixelPaddingValue"].VR = "US"
-        one.PixelData = (63536).to_bytes(2, "little") * 64
+        one.SeriesNumber = 3
+        change(one)
         bench.keep(one)
         other = ct_slice(number=number, study="1.2", series="1.2.2")
         other.SeriesNumber = 4
@@ -90,9 +116,25 @@ def test_what_pixels_forbid_refuses_the_rule_with_its_numbers_and_no_other(tmp_p
     bench.pass_time(30.0)
     told = {one.rule: (one.outcome, one.reason) for one in bench.decisions.of_study("1.2")}
     assert told["lungs"][0] == "refused"
-    assert "PIX-010: padding of 63536" in told["lungs"][1]
+    assert reason in told["lungs"][1]
     assert told["thick"][0] == "match"
     assert [job.rule for job in bench.jobs.all()] == ["thick"]
+
+
+def test_damaged_images_that_are_sent_again_whole_make_the_job(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    sent = [ct_slice(number=number, study="1.2", series="1.2.1") for number in range(4)]
+    whole = sent[2].PixelData
+    half_a_frame(sent[2])
+    assert [bench.keep(one) for one in sent] == [Arrived.STORED] * 4
+    bench.pass_time(30.0)
+    assert bench.outcome()[0] == "refused"
+    assert bench.jobs.all() == []
+    sent[2].PixelData = whole
+    assert bench.keep(sent[2]) is Arrived.VERSION
+    bench.pass_time(30.0)
+    assert bench.outcome()[0] == "match"
+    assert bench.job().state is JobState.READY
 
 
 @pytest.mark.parametrize("more", [False, True], ids=["the same once more", "more of it"])
@@ -103,7 +145,7 @@ def test_study_that_never_can_be_decided_is_set_aside_until_it_is_sent_again(
     sent = bench.receive("1.2")
 
     def fail() -> None:
-        raise Damaged("PIX-001", "half a frame")
+        raise TryLater("CHI-001", "a working process died")
 
     bench.fail = fail
     for _ in range(MOST_ATTEMPTS + 2):

@@ -9,6 +9,7 @@ import pytest
 from pydicom import dcmread
 
 from bridge.errors import Refused
+from bridge.flow.stages.encode import encode
 from bridge.itk import ItkImage, read_image
 from bridge.store.jobs import Job
 from prepared import Prepared
@@ -164,3 +165,72 @@ def test_a_result_of_ours_is_no_segmentation_of_the_study(tmp_path: Path, shared
     assert job_of(work, "second") == []
     (decision,) = [one for one in work.decisions.of_study(study) if one.rule == "second"]
     assert "made by this bridge" in decision.reason
+
+
+FOLLOW_UP = """
+[rules.second]
+mode = "live"
+platform = "gc"
+algorithm = "identity-mask"
+destinations = ["pacs"]
+
+[rules.second.inputs.fixed]
+volume = { Modality = "CT" }
+
+[rules.second.inputs.moving]
+study = "prior"
+volume = { Modality = "CT" }
+
+[rules.second.inputs.moving-mask]
+mask = "mask"
+of = "moving"
+volume = { Modality = "SEG" }
+"""
+
+
+def later(folder: Path, into: Path) -> str:
+    """The same images as those of a study a year later, and brighter."""
+    into.mkdir()
+    for number, file in enumerate(sorted(folder.iterdir())):
+        made = dcmread(file)
+        made.StudyInstanceUID, made.SeriesInstanceUID = "1.2.77", "1.2.77.1"
+        made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = f"1.2.77.1.{number + 1}"
+        made.StudyDate = f"{int(made.StudyDate[:4]) + 1}{made.StudyDate[4:]}"
+        made.RescaleIntercept = float(made.RescaleIntercept) + 1
+        made.save_as(into / file.name)
+    return "1.2.77"
+
+
+@pytest.mark.parametrize("first", ["the answer", "the current study"])
+def test_a_mask_of_a_prior_is_the_answer_to_that_prior(tmp_path: Path, shared_data: Path, first: str) -> None:
+    # Both ways to say it.
+    words = FOLLOW_UP if first == "the answer" else FOLLOW_UP.replace('of = "moving"', 'study = "prior"')
+    work = Prepared(tmp_path, IMAGE + words)
+    prior = work.send(shared_data / THIN)
+    work.decide(prior)
+    (made,) = work.jobs.all()
+    image = work.convert()
+    mask = np.zeros(image.array.shape, np.uint8)
+    mask[2:4, 100:200, 50:60] = 1
+    work.answer(mask)
+    if first == "the current study":
+        current = later(shared_data / THIN, tmp_path / "later")
+        work.send(tmp_path / "later")
+        work.decide(current)
+        assert job_of(work, "second") == []
+        encode(work.parts, work.jobs.get(made.id))
+        work.pass_time(1.0)
+        work.pass_time(60.0)
+        work.pass_time(1.0)
+    else:
+        work.encode()
+        current = later(shared_data / THIN, tmp_path / "later")
+        work.send(tmp_path / "later")
+        work.decide(current)
+    (second,) = job_of(work, "second")
+    assert second.study_instance_uid == current
+    work.stage("second")
+    parcel = tmp_path / "jobs" / second.id / "parcel"
+    sent = read_image(parcel / "moving-mask.mha")
+    np.testing.assert_array_equal(sent.array, mask)
+    assert same_place(sent, read_image(parcel / "moving.mha"))

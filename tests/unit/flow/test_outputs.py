@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,8 +24,8 @@ from bridge.itk import IDENTITY, ItkImage, write_image
 from bridge.platforms.grand_challenge.sockets import kind_of, media_type
 from bridge.results import use
 from bridge.results.meaning import Meaning, TableMeaning, ValueMeaning
-from bridge.results.output import Output, OutputKind
-from bridge.results.result import Document, HeatMap, HeatMaps, LabelMap, Table
+from bridge.results.output import MeshFrame, Output, OutputKind
+from bridge.results.result import Document, HeatMap, HeatMaps, LabelMap, MeshFile, Table
 from bridge.results.use import Use
 from bridge.sandbox.grand_challenge.computations import everything
 from bridge.sandbox.grand_challenge.sockets import SOCKETS, Socket
@@ -44,12 +45,14 @@ KINDS: dict[str, tuple[OutputKind, str, str]] = {
     "pdf": (OutputKind.FILE, "application/pdf", "PDF file"),
     "picture": (OutputKind.FILE, "image/png", "Thumbnail png"),
     "image": (OutputKind.IMAGE, "image/x-metaimage", "Image"),
+    "mesh": (OutputKind.MESH, "model/stl", ""),
 }
 
 
 def output(kind: str) -> Output:
     what, media_type, word = KINDS[kind]
-    return Output(name="it", kind=what, media_type=media_type, ref="it", word=word)
+    frame = MeshFrame.LPS_MM if kind == "mesh" else None
+    return Output(name="it", kind=what, media_type=media_type, ref="it", word=word, frame=frame)
 
 
 @pytest.fixture
@@ -91,6 +94,15 @@ def test_tables_and_documents_are_read(file: Path) -> None:
     assert document.data == b"%PDF-1.7"
 
 
+def test_meshes_are_read_as_they_came_where_their_frame_is_known(file: Path) -> None:
+    file.write_bytes(b"any bytes")
+    mesh = part_of(output("mesh"), file, wrapping()).content
+    assert isinstance(mesh, MeshFile)
+    assert mesh.data == b"any bytes"
+    assert part_of(replace(output("mesh"), frame=None), file, wrapping()).content is None
+    assert part_of(output("mesh"), file, wrapping(meshes=False)).content is None
+
+
 @pytest.mark.parametrize("kind", ["heat map", "json file", "table", "picture", "image"])
 def test_what_nothing_is_made_of_is_not_even_opened(tmp_path: Path, kind: str) -> None:
     assert part_of(output(kind), tmp_path / "absent", wrapping()).content is None
@@ -118,7 +130,13 @@ def test_an_unreadable_file_names_its_output(file: Path, kind: str, data: bytes,
 
 @pytest.mark.parametrize(
     ("kind", "of"),
-    [("value", Use.VALUES), ("table", Use.TABLE), ("mask", Use.MASK), ("heat map", Use.HEAT_MAP)],
+    [
+        ("value", Use.VALUES),
+        ("table", Use.TABLE),
+        ("mask", Use.MASK),
+        ("heat map", Use.HEAT_MAP),
+        ("mesh", Use.MESH),
+    ],
 )
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(
     file: Path, monkeypatch: pytest.MonkeyPatch, kind: str, of: Use

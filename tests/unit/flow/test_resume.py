@@ -28,7 +28,7 @@ class Bench:
         self.index.open()
         self.enqueued: list[str] = []
         self.interrupted: list[str] = []
-        self.site = SimpleNamespace(accounts={"gc": None}, destinations={"pacs": None})
+        self.site = SimpleNamespace(accounts={"gc": None}, destinations={"pacs": None}, sources={"ct": None})
         self.parts: Any = SimpleNamespace(
             site=self.site,
             jobs=Jobs(self.index),
@@ -36,7 +36,7 @@ class Bench:
             alerts=Alerts(self.index),
             studies=Studies(self.index),
             shelf=lambda job: JobShelf(folder / job),
-            enqueue=lambda workflow, queue, id, *words: self.enqueued.append(id),
+            enqueue=lambda workflow, queue, id, *words, **more: self.enqueued.append(id),
         )
         words = ("rule", "study_instance_uid", "algorithm", "declared_version")
         empty = dict.fromkeys(words, "") | dict.fromkeys(("frozen", "inputs", "explanation"), "{}")
@@ -132,13 +132,19 @@ def test_alert_about_a_job_that_has_ended_ends(bench: Bench, state: JobState) ->
 
 
 def test_alert_about_a_name_that_is_no_longer_in_the_settings_ends(bench: Bench) -> None:
-    for kind, subject in (("destination-away", "pacs"), ("unauthorized", "gc"), ("study-held", "abc")):
+    for kind, subject in (
+        ("destination-away", "pacs"),
+        ("unauthorized", "gc"),
+        ("study-held", "abc"),
+        ("source-away", "ct"),
+    ):
         bench.parts.alerts.begin(kind, subject, "so")
-    for kind, subject in (("destination-away", "old"), ("unauthorized", "old")):
+    for kind, subject in (("destination-away", "old"), ("unauthorized", "old"), ("source-away", "old")):
         bench.parts.alerts.begin(kind, subject, "so")
     bench.start()
     assert sorted(bench.alerts) == [
         ("destination-away", "pacs"),
+        ("source-away", "ct"),
         ("study-held", "abc"),
         ("unauthorized", "gc"),
     ]

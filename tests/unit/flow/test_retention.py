@@ -135,18 +135,21 @@ class Bench:
                 outcome=outcome,
                 reason="",
                 explanation="{}",
-                job=job
-                and NewJob(
-                    id=job,
-                    rule="lungs",
-                    account="gc",
-                    algorithm="a",
-                    declared_version="",
-                    state=JobState.READY,
-                    reason="",
-                    frozen="{}",
-                    inputs="{}",
-                ),
+                jobs=(
+                    NewJob(
+                        id=job,
+                        rule="lungs",
+                        account="gc",
+                        algorithm="a",
+                        declared_version="",
+                        state=JobState.READY,
+                        reason="",
+                        frozen="{}",
+                        inputs="{}",
+                    ),
+                )
+                if job
+                else (),
             )
         ]
         Decisions(self.index).decide(study, due_at, made)
@@ -419,6 +422,44 @@ def test_own_result_of_a_study_that_never_came_goes_too(over: Bench) -> None:
     assert len(over.files()) == 3
     over.after(31)
     assert over.files() == []
+
+
+def test_mask_that_was_taken_in_goes_with_its_study_and_stays_with_its_job(over: Bench) -> None:
+    mask = ct_slice(study="1.2")
+    mask.SOPInstanceUID = mask.file_meta.MediaStorageSOPInstanceUID = f"2.25.{int(JOB[:8], 16)}"
+    result = over.shelf(JOB).path("results/000.seg.dcm")
+    mask.save_as(result, enforce_file_format=True)
+    over.instances.take_in(result)
+    assert len(over.files()) == 3
+    over.after(29)
+    assert len(over.files()) == 3
+    over.after(2)
+    assert over.files() == over.promised() == []
+    assert result.is_file(), "results stay"
+    over.instances.take_in(result)
+    assert len(over.files()) == len(over.promised()) == 1, "a rule that takes it again finds it"
+
+
+def test_study_that_lends_a_volume_waits_for_that_job_and_no_other_study_does(over: Bench) -> None:
+    over.receive("3.4")
+    over.decide("3.4", job=None)
+    over.receive("7.8")
+    later = NewJob(
+        id="cd" * 16,
+        rule="growth",
+        account="gc",
+        algorithm="a",
+        declared_version="",
+        state=JobState.HELD,
+        reason="",
+        frozen="{}",
+        inputs="{}",
+        borrows=("3.4",),
+    )
+    over.jobs.add("7.8", later, explanation="{}", event="job.rerun-of", keys={})
+    over.after(31)
+    kept = {one.study_instance_uid for one in over.instances.of_study("3.4") if one.dropped_at is None}
+    assert (kept, len(over.files())) == ({"3.4"}, 4), "of 1.2 everything is over"
 
 
 def test_instance_that_comes_between_the_look_and_the_removal_saves_its_study(over: Bench) -> None:

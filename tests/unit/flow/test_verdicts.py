@@ -63,7 +63,7 @@ def parts(tmp_path: Path) -> Parts:
         inputs="{}",
     )
     Decisions(index).decide(
-        "1.2", 1.0, [Decision(rule="lungs", outcome="match", reason="", explanation="{}", job=new)]
+        "1.2", 1.0, [Decision(rule="lungs", outcome="match", reason="", explanation="{}", jobs=(new,))]
     )
     return cast(Parts, SimpleNamespace(jobs=jobs, alerts=Alerts(index)))
 

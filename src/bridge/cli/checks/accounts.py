@@ -22,24 +22,24 @@ def accounts(site: Site) -> list[Look]:
     looks: list[Look] = []
     for name, account in site.accounts.items():
         subject = f"account {name}"
-        looks.append((subject, partial(_platform, name, account)))
+        looks.append((subject, partial(_platform, name, account, site.data)))
         looks.append((subject, partial(_certificates, subject, account)))
     return looks
 
 
-def _platform(name: str, account: AccountSettings) -> list[Finding]:
+def _platform(name: str, account: AccountSettings, data: Path) -> list[Finding]:
     subject = f"account {name}"
     try:
-        found = asyncio.run(_asked(name, account))
+        found = asyncio.run(_asked(name, account, data))
     except BridgeError as error:
         return [wrong(subject, error.sentence())]
     return found
 
 
-async def _asked(name: str, account: AccountSettings) -> list[Finding]:
-    from bridge.service import platform_of
+async def _asked(name: str, account: AccountSettings, data: Path) -> list[Finding]:
+    from bridge.assembly import platform_of
 
-    platform = platform_of(name, account)
+    platform = platform_of(name, account, data)
     try:
         return [
             Finding(

@@ -8,27 +8,34 @@ from collections.abc import Callable
 from functools import partial
 
 from bridge.cli.checks.finding import Finding, Look, good, warn, wrong
-from bridge.config import RulesFile, Site
+from bridge.cli.checks.folders import written_folder
+from bridge.config import DicomDestination, FolderDestination, RulesFile, Site
 from bridge.config.results import ResultsModel
 
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
-PDF = "1.2.840.10008.5.1.4.1.1.104.1"
+PDF, STL = "1.2.840.10008.5.1.4.1.1.104.1", "1.2.840.10008.5.1.4.1.1.104.3"
 RESULTS_WAIT = "Check address and AE titles at both ends; results wait until it answers"
 
 
 def destinations(site: Site, rules: RulesFile | None) -> list[Look]:
     asked = {source.ask for source in site.sources.values()}
-    return [
-        (f"destination {name}", partial(_look, site, rules, name, asks=name in asked or there.ask_back))
-        for name, there in site.destinations.items()
-    ]
+    looks: list[Look] = []
+    for name, there in site.destinations.items():
+        if isinstance(there, FolderDestination):
+            looks.append((f"destination {name}", partial(written_folder, site, name)))
+        else:
+            asks = name in asked or there.ask_back
+            looks.append((f"destination {name}", partial(_look, site, rules, name, there, asks=asks)))
+    return looks
 
 
-def _look(site: Site, rules: RulesFile | None, name: str, *, asks: bool) -> list[Finding]:
+def _look(
+    site: Site, rules: RulesFile | None, name: str, there: DicomDestination, *, asks: bool
+) -> list[Finding]:
     from bridge.deliver.store_scu import echo
     from bridge.flow.stages.destinations import address_of
 
-    subject, there = f"destination {name}", site.destinations[name]
+    subject = f"destination {name}"
     where = f"{there.ae_title} at {there.host}:{there.port}"
     try:
         socket.create_connection((there.host, there.port), timeout=there.connect_timeout_s).close()
@@ -68,8 +75,8 @@ def _kinds(site: Site, rules: RulesFile | None, name: str) -> list[Finding]:
 
 
 def _not_taken(subject: str, sop_class_uid: str, name: str) -> Finding:
-    # Whether an algorithm writes a PDF at all, no rule says.
-    level = warn if sop_class_uid == PDF else wrong
+    # Whether an algorithm writes a PDF or a mesh at all, no rule says.
+    level = warn if sop_class_uid in (PDF, STL) else wrong
     return level(
         subject,
         f"does not take {_name_of(sop_class_uid)} in Explicit VR Little Endian",
@@ -106,6 +113,8 @@ _MADE: dict[str, Callable[[ResultsModel], bool]] = {
     "1.2.840.10008.5.1.4.1.1.7": lambda results: results.picture,
     "1.2.840.10008.5.1.4.1.1.30": lambda results: results.heat_map == "parametric-map",
     PDF: lambda results: results.documents,
+    # Few algorithms make meshes, and few archives take them: asked where the rule has the word.
+    STL: lambda results: results.meshes and "meshes" in results.model_fields_set,
 }
 
 

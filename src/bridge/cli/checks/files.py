@@ -35,11 +35,32 @@ def files(config: Path) -> tuple[list[Finding], Site | None, RulesFile | None]:
         )
         for rule, one in rules.rules.items()
     ]
+    lines += _pixels(name, rules)
     lines += [
         warn(name, f"line {line}: volumes.{one} is named by no input", "Name it in a rule, or remove it")
         for one, line in unused_volumes(rules)
     ]
     return lines, site, rules
+
+
+def _pixels(name: str, rules: RulesFile) -> list[Finding]:
+    """What pixels may show of a person, and leaves all the same: said, never hidden."""
+    working = {rule: one.privacy for rule, one in rules.rules.items() if one.mode != "off"}
+    faces = [rule for rule, one in working.items() if one.defacing == "none" or "face" in one.allow]
+    lines = []
+    if faces:
+        told = f"a head that is sent shows its face, in every format: {', '.join(faces)}"
+        lines.append(good(name, f'{told}. Nothing removes faces; defacing = "refuse" keeps heads here'))
+    for rule, one in working.items():
+        if taken := [word for word in one.allow if word != "face"]:
+            lines.append(
+                warn(
+                    name,
+                    f"{rule} sends pixels that may show a person: {', '.join(taken)}",
+                    "Keep `privacy.allow` only where that is agreed",
+                )
+            )
+    return lines
 
 
 def _patients(config: Path, site: Site) -> list[Finding]:

@@ -82,6 +82,8 @@ def header_outside(shelf: Path) -> Iterable[str]:
     """Every line of the header of the file that left."""
     parcel = json.loads((shelf / PARCEL_FILE).read_text())
     head = (shelf / parcel["files"][0]["ref"]).open("rb").read(4096)
+    if head.startswith(b"NRRD"):
+        return str(head[: head.index(b"\n\n")], "ascii").splitlines()
     lines = head[: head.index(b"ElementDataFile = LOCAL")].decode("ascii").splitlines()
     return [*lines, "ElementDataFile = LOCAL"]
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bridge.cli.demo.plays import ANY_VOLUME, Play
+
 SITE = """\
 [bridge]
 ae_title = "BRIDGE"
@@ -27,44 +29,19 @@ host = "127.0.0.1"
 port = {pacs_port}
 retry_s = [1.0, 2.0, 5.0]
 
-[accounts.gc]
-platform = "grand-challenge"
-base_url = {base_url}
-token_file = {token_file}
-ca = {ca}
-retry_s = [1.0, 2.0, 5.0]
-options = {{ poll_first_s = 0.5, poll_s = 0.5 }}
 """
 
-RULES = """\
-[rules.lungs]
-mode = "live"
-platform = "gc"
-algorithm = {algorithm}
-destinations = ["pacs"]
 
-[rules.lungs.inputs.ct-image]
-volume = {volume}
-prefer = ["thinnest", "most-instances", "lowest-series-number"]
-"""
-
-THIN_CHEST = '{ Modality = "CT", spacing_mm = { max = 2.5 }, length_mm = { min = 200 } }'
-ANY_VOLUME = '{ Modality = ["CT", "MR", "PT"] }'
-
-
-def write_config(out: Path, *, port: int, pacs_port: int, cloud: dict[str, Any], any_volume: bool) -> None:
-    """`any_volume`: take whatever volume a user's own study has, not only a thin chest CT."""
-    (out / "site.toml").write_text(
-        SITE.format(
-            port=port,
-            pacs_port=pacs_port,
-            base_url=json.dumps(cloud["base_url"]),
-            token_file=json.dumps(str(Path(cloud["token_file"]).absolute())),
-            ca=json.dumps(str(Path(cloud["ca"]).absolute())),
-        )
-    )
+def write_config(
+    out: Path, play: Play, *, port: int, pacs_port: int, cloud: dict[str, Any], any_volume: bool
+) -> None:
+    """`any_volume`: take whatever volume a user's own study has, not only that of the phantom."""
+    files = {name: str(Path(cloud[name]).absolute()) for name in ("token_file", "ca")}
+    said = {name: json.dumps(value) for name, value in {**cloud, **files}.items()}
+    site = SITE.format(port=port, pacs_port=pacs_port) + play.account.format_map(said)
+    (out / "site.toml").write_text(site)
+    volume = ANY_VOLUME if any_volume else play.volume
+    structures = json.dumps(play.structures)
     (out / "rules.toml").write_text(
-        RULES.format(
-            algorithm=json.dumps(cloud["algorithm"]), volume=ANY_VOLUME if any_volume else THIN_CHEST
-        )
+        play.rule.format_map({**said, "volume": volume, "structures": structures})
     )

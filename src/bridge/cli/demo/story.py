@@ -7,6 +7,7 @@ end the figures are taken from what the cloud billed, what PACS holds and what t
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +17,9 @@ import typer
 from pydantic import TypeAdapter
 from rich.console import Console
 
-from bridge.cli.demo.figures import Figures, figures
+from bridge.cli.demo.figures import Figures, Seen, Wanted, figures
 from bridge.cli.demo.files import fresh_folder, header_inside, header_outside, own_study, series_rows
+from bridge.cli.demo.plays import Play, play_of
 from bridge.cli.demo.programs import Program, free_port
 from bridge.cli.demo.screen import Screen, left_table, series_table
 from bridge.cli.demo.site import write_config
@@ -34,20 +36,24 @@ from bridge.store.tables import Index
 
 T = TypeVar("T")
 
-COMPUTE_S = 5.0
 REFUSED_STORES = 4
-"""Two attempts of the bridge, each with a SEG and an SR."""
+"""Two attempts of the bridge where each has a SEG and an SR."""
 PATIENCE_S = 600.0
 ENDED = FINAL | {JobState.HELD}
 
 
-def demo(study: Path | None, out: Path) -> None:
+def demo(study: Path | None, out: Path, platform: str) -> None:
+    """`show` of a platform's play. Raises ConfigError: DMO-010, DMO-011, DMO-012."""
+    show(study, out, play_of(platform))
+
+
+def show(study: Path | None, out: Path, play: Play) -> None:
     """Exit code 0 when the cloud billed one job, PACS holds one SEG and one SR, and nothing was lost."""
     silence_libraries()
     fresh_folder(out)
     console = Console(highlight=False)
     with Screen(console) as screen:
-        shown = Demonstration(screen, out, study)
+        shown = Demonstration(screen, out, study, play)
         try:
             found = shown.play()
         finally:
@@ -60,14 +66,14 @@ def demo(study: Path | None, out: Path) -> None:
 
 
 class Demonstration:
-    def __init__(self, screen: Screen, out: Path, study: Path | None) -> None:
+    def __init__(self, screen: Screen, out: Path, study: Path | None, play: Play) -> None:
         self._screen = screen
         self._out = out
         self._own = study
-        seconds = str(COMPUTE_S)
-        self._cloud = Program(
-            out, "cloud", "sandbox", "grand-challenge", str(out / "cloud"), "--compute-seconds", seconds
-        )
+        self._play = play
+        self._wanted: Wanted | None = None
+        words = ["--compute-seconds", str(play.compute_s), *(play.for_phantom if study is None else ())]
+        self._cloud = Program(out, "cloud", "sandbox", play.platform, str(out / "cloud"), *words)
         self._pacs = Program(
             out, "pacs", "sandbox", "pacs", str(out / "pacs"), "--refuse", str(REFUSED_STORES)
         )
@@ -91,7 +97,10 @@ class Demonstration:
         done = self._store(job.id)
         write_report(site, index, done, self._out / "report.html", webp=False)
         self._screen.show(left_table(header_inside(files, done), header_outside(site.data / "jobs" / job.id)))
-        return figures(self._out, files, statuses, index)
+        seen = Seen(
+            out=self._out, sent=files, statuses=statuses, is_bill=self._play.is_bill, wanted=self._wanted
+        )
+        return figures(seen, index)
 
     def stop(self) -> None:
         for program in (self._bridge, self._pacs, self._cloud):
@@ -102,10 +111,12 @@ class Demonstration:
             line = self._screen.begin("a study", str(self._own))
             files = own_study(self._own)
         else:
-            line = self._screen.begin("a study", "a phantom is drawn: a thorax of nobody")
-            from bridge.sandbox.phantom import make_study, write_study
+            line = self._screen.begin("a study", f"a phantom is drawn: {self._play.what}")
+            from bridge.sandbox.phantom import KINDS, write_study
 
-            files = write_study(make_study(when=datetime.now().astimezone()), self._out / "study")
+            drawn = KINDS[self._play.phantom](when=datetime.now().astimezone(), **self._play.drawn)
+            files = write_study(drawn, self._out / "study")
+            self._wanted = self._play.wanted(drawn)
         size = sum(file.stat().st_size for file in files) / 1e6
         self._screen.end(line, f"{len(files)} objects, {size:.0f} MB")
         return files
@@ -115,6 +126,7 @@ class Demonstration:
         cloud, pacs = self._cloud.ready(), self._pacs.ready()
         write_config(
             self._out,
+            self._play,
             port=self._port,
             pacs_port=pacs["port"],
             cloud=cloud,
@@ -149,12 +161,12 @@ class Demonstration:
         keys = converted.keys
         self._screen.end(line, f"{keys['shape']} voxels as .{keys['format']}, {keys['bytes'] / 1e6:.1f} MB")
         line = self._screen.begin("sent to the cloud", "HTTPS, in parts")
-        self._wait_for(job, "cloud.step", step="create")
+        self._wait_for(job, "cloud.step", step=self._play.sent)
         self._screen.end(line, "uploaded, and a job made")
 
     def _kill_while_computing(self, job: str) -> None:
         line = self._screen.begin("the cloud computes")
-        self._wait_for(job, "cloud.state", state="Executing")
+        self._wait_for(job, "cloud.state", **self._play.computing)
         time.sleep(1.0)
         self._bridge.kill()
         self._screen.say("the bridge is killed", "SIGKILL while the cloud computes", mark="trouble")
@@ -170,7 +182,13 @@ class Demonstration:
         line = self._screen.begin("masks and values become DICOM")
         self._wait(lambda: self._deliveries.of(job))
         made = self._jobs.results(job)
-        self._screen.end(line, ", ".join(f"{one.kind} {one.size_bytes / 1e3:.0f} kB" for one in made))
+        sizes: Counter[str] = Counter()
+        for one in made:
+            sizes[one.kind] += one.size_bytes
+        counts = _counted([one.kind for one in made])
+        self._screen.end(
+            line, ", ".join(f"{word} {sizes[kind] / 1e3:.0f} kB" for kind, word in counts.items())
+        )
 
     def _store(self, job: str) -> Job:
         """Show each attempt at PACS as it happens, until the job has ended."""
@@ -184,7 +202,7 @@ class Demonstration:
             if attempt:
                 seen += len(attempt)
                 words = "; ".join(sorted({str(one.keys["reason"]) for one in attempt}))
-                kinds = ", ".join(str(one.keys["kind"]) for one in attempt)
+                kinds = ", ".join(_counted([str(one.keys["kind"]) for one in attempt]).values())
                 stored = all(one.keys["outcome"] in ("delivered", "warned") for one in attempt)
                 self._screen.end(line, f"{kinds}: {words}", mark="done" if stored else "bumpy")
                 if not stored and now.state not in ENDED:
@@ -222,3 +240,8 @@ class Demonstration:
         raise BridgeError(
             "DMO-004", f"nothing happened for {PATIENCE_S:.0f} s", "progress", f"See {self._out}/bridge.log"
         )
+
+
+def _counted(kinds: list[str]) -> dict[str, str]:
+    """Each kind as it is told: with its number where there are several."""
+    return {kind: kind if count == 1 else f"{count} {kind}" for kind, count in Counter(kinds).items()}

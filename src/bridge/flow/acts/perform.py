@@ -15,8 +15,10 @@ from bridge.dicom.statuses import STORED
 from bridge.errors import BridgeError, ConfigError
 from bridge.flow.acts import abort
 from bridge.flow.acts.asked import find, moved_on, not_so, the_job, waits_for_release
+from bridge.flow.acts.erase import ERASE, erase
 from bridge.flow.acts.resume_rule import RESUME, resume_rule
 from bridge.flow.acts.retry import retry
+from bridge.flow.acts.rotate import ROTATE, rotate
 from bridge.flow.job import platform_queue, stage_id
 from bridge.flow.keeping.fencing import LIFT, fence_lift
 from bridge.flow.keeping.resume import STRANDED
@@ -96,7 +98,7 @@ def cancel(parts: Parts, act: Act) -> str:
     if tells:
         queue = platform_queue(job.account)
         # Urgent: a place at the platform that becomes free is not for the next job first.
-        parts.enqueue("abort", queue, stage_id(job.id, "abort", job.run), job.id, str(job.run), urgent=True)
+        parts.enqueue("abort", queue, stage_id(job.id, "abort", job.run), job.id, str(job.run), due_at=0.0)
         answer += f"; {job.account} is asked to stop it, and its answer will stand in the timeline"
     results = parts.deliveries.of(job.id)
     stored = sum(one.outcome in STORED for one in results)
@@ -123,7 +125,8 @@ def rerun(parts: Parts, act: Act) -> str:
 
 def _began_since(parts: Parts, job: Job, act: Act) -> str:
     for other in parts.jobs.of_study(job.study_instance_uid):
-        if other.rule == job.rule and other.rerun > job.rerun and other.created_at >= act.asked_at:
+        alike = other.rule == job.rule and (other.contents == job.contents or job.contents == "{}")
+        if alike and other.rerun > job.rerun and other.created_at >= act.asked_at:
             return other.id
     return ""
 
@@ -139,6 +142,8 @@ ACTS: dict[str, Callable[[Parts, Act], str]] = {
     "rerun": rerun,
     LIFT: fence_lift,
     RESUME: resume_rule,
+    ERASE: erase,
+    ROTATE: rotate,
 }
 
 

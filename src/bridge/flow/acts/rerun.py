@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from bridge.config.inputs import InputModel
 from bridge.config.rules import RuleModel
+from bridge.dicom.instance import Instance
 from bridge.errors import BridgeError, Refused
 from bridge.flow.parts import Parts
-from bridge.flow.stages.inputs import candidates_for, repairs_of, tolerance_of, volumes_of
+from bridge.flow.stages.inputs import (
+    borrowed,
+    candidates_for,
+    documents_of,
+    repairs_of,
+    tolerance_of,
+    volumes_of,
+)
 from bridge.flow.study.contents import content, mend
 from bridge.rules import job_id as identity
 from bridge.store.jobs import Job, JobState, NewJob
@@ -25,10 +34,11 @@ def rerun(parts: Parts, job_id: str) -> str:
     rule = RuleModel.model_validate_json(job.frozen)
     contents = contents_of(parts, job)
     volumes = {
-        name: _newest(parts, job, rule.inputs[name], contents[name], old)
+        name: _newest(parts, rule.inputs[name], contents[name], old)
         for name, old in _chosen(parts, job).items()
     }
-    _all_there(volumes)
+    documents = documents_of(parts.instances, job)
+    _all_there([*(one for volume in volumes.values() for one in volume.instances), *documents.values()])
     count = 1 + max(
         one.rerun
         for one in parts.jobs.of_study(job.study_instance_uid)
@@ -54,9 +64,16 @@ def rerun(parts: Parts, job_id: str) -> str:
         state=JobState.READY,
         reason="",
         frozen=job.frozen,
-        inputs=json.dumps({name: [one.number for one in volume.chosen] for name, volume in volumes.items()}),
+        inputs=json.dumps(
+            {name: [one.number for one in volume.chosen] for name, volume in volumes.items()}
+            | {name: [one.number] for name, one in documents.items()}
+        ),
         contents=json.dumps(contents),
         rerun=count,
+        urgent=job.urgent,
+        priority=job.priority,
+        not_before=job.not_before,
+        borrows=borrowed(volumes, job.study_instance_uid),
     )
     parts.jobs.add(
         job.study_instance_uid,
@@ -80,10 +97,12 @@ def _chosen(parts: Parts, job: Job) -> dict[str, Volume]:
     return volumes_of(parts.instances, job, tolerance_of(parts.site))
 
 
-def _newest(parts: Parts, job: Job, wanted: InputModel, shown: str, chosen: Volume) -> Volume:
+def _newest(parts: Parts, wanted: InputModel, shown: str, chosen: Volume) -> Volume:
     """The same volume of the newest versions of its objects, if they still show the same; else as it was."""
     uids = {one.sop_instance_uid for one in chosen.chosen}
-    newest = [one for one in parts.instances.of_study(job.study_instance_uid) if one.sop_instance_uid in uids]
+    newest = [
+        one for one in parts.instances.of_study(chosen.study_instance_uid) if one.sop_instance_uid in uids
+    ]
     if {one.number for one in newest} == {one.number for one in chosen.chosen}:
         return chosen
     for candidate in candidates_for(wanted, newest, tolerance_of(parts.site)):
@@ -100,8 +119,7 @@ def _shows(parts: Parts, volume: Volume) -> str:
         return ""  # a newer version whose pixels cannot be read is none that shows the same
 
 
-def _all_there(volumes: dict[str, Volume]) -> None:
-    every = [one for volume in volumes.values() for one in volume.instances]
+def _all_there(every: Sequence[Instance]) -> None:
     gone = [one for one in every if one.dropped_at is not None]
     if gone:
         raise Refused(

@@ -12,6 +12,7 @@ from bridge.flow.stages.destinations import AWAY
 from bridge.flow.stages.prepare import PARCEL_FILE
 from bridge.flow.verdicts import UNAUTHORIZED
 from bridge.log import event
+from bridge.receive.folder import AWAY as SOURCE_AWAY
 from bridge.store.jobs import Job, JobState, Stage
 
 log = logging.getLogger("bridge.job")
@@ -46,6 +47,7 @@ def _end_alerts(parts: Parts, stranded: set[str]) -> None:
     still: dict[str, Collection[str]] = {
         STRANDED: stranded,
         AWAY: parts.site.destinations,
+        SOURCE_AWAY: parts.site.sources,
         UNAUTHORIZED: parts.site.accounts,
     }
     for alert in parts.alerts.all():
@@ -63,5 +65,5 @@ def _hand_over(parts: Parts, job: Job, known: frozenset[str]) -> None:
         parts.jobs.change(job.id, state=JobState.READY, stage=Stage.PREPARE, run=job.run + 1)
     else:
         queue = platform_queue(job.account) if job.stage is Stage.CLOUD else CPU
-        parts.enqueue(job.stage, queue, stage, job.id, str(job.run))
+        parts.enqueue(job.stage, queue, stage, job.id, str(job.run), due_at=job.due_at)
     event(log, "job.taken-up", job=job.id, stage=job.stage)

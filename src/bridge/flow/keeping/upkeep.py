@@ -29,14 +29,18 @@ class Upkeep:
         self._due_at = 0.0
         self._clean_at = 0.0
         self._retention = Retention(parts)
+        self._fills = True
 
     def tick(self) -> None:
         now = self._parts.clock()
+        # A few at each look: an index of an earlier release may hold many studies.
+        self._fills = self._fills and bool(self._parts.instances.patients.fill())
         if now < self._due_at:
             return
         self._due_at = now + EVERY_S
         self._fencing.renew()
         self._parts.instances.disk.look()
+        self._parts.pace.settle()
         if now >= self._clean_at:
             self._clean_at = now + DAY_S
             self._clean(now)

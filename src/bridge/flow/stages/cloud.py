@@ -18,11 +18,12 @@ from bridge.errors import BridgeError, Damaged, Held, Never, TryLater, Unauthori
 from bridge.export.parcel import Order, Parcel, Repeat, Step
 from bridge.flow.engine import in_thread
 from bridge.flow.parts import Parts
+from bridge.flow.stages import disclosing
 from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.stages.shelf import OUTPUTS
 from bridge.flow.verdicts import GOING, STOP, UNAUTHORIZED, Answer, pause
 from bridge.log import event
-from bridge.platforms.optional import Breaks, Compares
+from bridge.platforms.optional import Compares
 from bridge.platforms.protocol import (
     RESTART,
     AskAgain,
@@ -47,6 +48,9 @@ SUFFIXES = {
     "application/pdf": ".pdf",
     "application/zip": ".zip",
     "model/obj": ".obj",
+    "model/stl": ".stl",
+    "model/x-ply": ".ply",
+    "model/x-draco": ".drc",
     "image/png": ".png",
     "image/jpeg": ".jpg",
     "video/mp4": ".mp4",
@@ -89,7 +93,7 @@ def _keep_spec(parts: Parts, words: tuple[str, str, str], spec: str | None, code
 async def submit(parts: Parts, job: Job, name: str) -> Answer | None:
     """Perform one step of the order, once, and before it every earlier one whose note was dropped."""
     parcel: Parcel = await in_thread(parcel_of, parts, job.id)
-    _check_deadline(parts, job, f"step {name} is still not done")
+    await in_thread(_check_deadline, parts, job, f"step {name} is still not done")
     steps = parcel.order.steps
     remote = _remote(job)
     for step in steps[: [step.name for step in steps].index(name) + 1]:
@@ -107,6 +111,7 @@ async def _perform(parts: Parts, job: Job, step: Step, remote: RemoteJob, parcel
             return remote
     remote = dataclasses.replace(remote, begun=tuple(dict.fromkeys([*remote.begun, step.name])))
     await _keep(parts, job, remote)
+    await in_thread(disclosing.begins, parts, job, step, remote, parcel)
     try:
         remote = await platform.perform(step, remote, parcel, parts.shelf(job.id))
     except Unsure:
@@ -118,6 +123,7 @@ async def _perform(parts: Parts, job: Job, step: Step, remote: RemoteJob, parcel
             await _keep(parts, job, _without(remote, str(stale.numbers[RESTART]), parcel.order))
         raise
     parts.passing(f"{_point(step)}:mid")
+    await in_thread(disclosing.left, parts, job, remote, parcel)
     await _keep(parts, job, remote)
     await in_thread(lambda: parts.jobs.note(job.id, "cloud.step", step=step.name, account=job.account))
     parts.passing(f"{_point(step)}:after")
@@ -144,15 +150,19 @@ async def wait(parts: Parts, job: Job) -> Answer | None:
     remote = _remote(job)
     raw, misses, away_s = "", 0, 0.0
     parts.passing("await:before")
+    # A job that was found there has notes of steps that nobody saw the end of here.
+    await in_thread(disclosing.left, parts, job, remote, await in_thread(parcel_of, parts, job.id))
     while True:
         # Patience is with the platform at work, not with its outage.
-        _check_deadline(parts, job, f"the platform says {raw or 'nothing'}", away_s)
+        await in_thread(_check_deadline, parts, job, f"the platform says {raw or 'nothing'}", away_s)
         try:
             state = await platform.state(remote)
             misses = 0
+            await in_thread(parts.pace.look, job.account)
         except TryLater as trouble:
             # The platform is away: that is no news about the job, so the step goes on.
             event(log, "platform.away", level=logging.WARNING, account=job.account, code=trouble.code)
+            await in_thread(parts.pace.look, job.account)
             pause_s = max(trouble.after_s or 0.0, pause(account.retry_s, misses))
             if not await rest(parts, job, pause_s):
                 return STOP
@@ -219,10 +229,11 @@ async def fetch(parts: Parts, job: Job) -> None:
 
 def _check_deadline(parts: Parts, job: Job, where: str, away_s: float = 0.0) -> None:
     """Raise Held (CLD-001) when the account's patience is over and the platform is there to lose it with."""
-    platform = parts.platform(job.account)
-    if isinstance(platform, Breaks) and platform.away_s() > 0:
+    if parts.pace.is_away(job.account):
         return
-    if job.deadline_at is not None and parts.clock() > job.deadline_at + away_s:
+    # An outage that ended while the step waited has moved the deadline of the row.
+    moved = parts.jobs.get(job.id).deadline_at
+    if job.deadline_at is not None and parts.clock() > max(job.deadline_at + away_s, moved or 0.0):
         hours = parts.site.accounts[job.account].deadline_hours
         raise Held("CLD-001", f"no end after {hours:g} hours; {where}", "a result", "Look at the platform")
 

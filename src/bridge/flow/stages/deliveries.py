@@ -15,7 +15,7 @@ from functools import partial
 
 import sqlalchemy.exc
 
-from bridge.config.site import DestinationSettings
+from bridge.config.destinations import DestinationSettings
 from bridge.deliver.query import Silent
 from bridge.dicom.statuses import STORED, Outcome
 from bridge.flow.parts import Parts

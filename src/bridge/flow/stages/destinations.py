@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from bridge.config.destinations import DicomDestination
 from bridge.config.site import Site
 from bridge.deliver.association import Address
 from bridge.dicom.statuses import Outcome
@@ -32,8 +33,9 @@ class Away:
 
 
 def address_of(site: Site, destination: str) -> Address:
-    """A destination of site.toml as a peer to associate with."""
+    """A DICOM destination of site.toml as a peer to associate with."""
     there = site.destinations[destination]
+    assert isinstance(there, DicomDestination)
     return Address(
         name=destination,
         ae_title=there.ae_title,

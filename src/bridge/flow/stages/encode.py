@@ -16,8 +16,8 @@ from bridge.flow.stages.inputs import image_of, object_of_study, tolerance_of, v
 from bridge.flow.stages.shelf import OUTPUTS, RESULTS
 from bridge.flow.stages.wishes import labels_of, tables_of, values_of, variant_for
 from bridge.log import event
-from bridge.results.output import Presence
 from bridge.results.result import HeatMaps, Wrapping
+from bridge.results.use import use_of
 from bridge.store.jobs import Job, JobState
 from bridge.version import __version__
 from bridge.volumes import Volume
@@ -35,15 +35,15 @@ def encode(parts: Parts, job: Job) -> None:
     parts.passing("encode:before")
     rule = RuleModel.model_validate_json(job.frozen)
     wrapping = _wrapping(parts, job, rule.results)
-    if wrapping.wants_nothing:
+    outputs = tuple(OUTPUT_LIST.validate_json(job.outputs))
+    if wrapping.wants_nothing and not any(use_of(output, wrapping)[0] for output in outputs):
         if parts.jobs.ended(job.id, JobState.DONE, results=0):
             event(log, "job.done", job=job.id, rule=job.rule, results=0)
         return
     shelf = parts.shelf(job.id)
-    outputs = tuple(o for o in OUTPUT_LIST.validate_json(job.outputs) if o.presence is Presence.HERE)
     volumes = volumes_of(parts.instances, job, tolerance_of(parts.site))
-    # A rule may have several volumes: results refer to the first input by name.
-    about = image_of(volumes) if volumes else object_of_study(parts.instances, job)
+    # A rule may have several volumes: results refer to the first input by name, and never to an earlier study.
+    about = image_of(volumes, job.study_instance_uid) if volumes else object_of_study(parts.instances, job)
     wishes = {name: variant_for(parts.site, name) for name in parts.instead or rule.destinations}
     mending = about.mending if isinstance(about, Volume) else None
     if mending is None or not mending.ways:
@@ -58,9 +58,7 @@ def encode(parts: Parts, job: Job) -> None:
         wrapping,
         # The usual variant first: its objects have the lowest numbers, and a reader meets them first.
         sorted(set(wishes.values()), key=lambda variant: variant.name),
-        [one for one in volumes.values() if one.frame_of_reference_uid != about.frame_of_reference_uid]
-        if isinstance(about, Volume)
-        else [],
+        [one for one in volumes.values() if _is_elsewhere(one, about)] if isinstance(about, Volume) else [],
     )
     parts.passing("encode:mid")
     owed = {
@@ -79,6 +77,12 @@ def encode(parts: Parts, job: Job) -> None:
     parts.passing("encode:after")
 
 
+def _is_elsewhere(volume: Volume, about: Volume) -> bool:
+    """Equal millimetres are another place there; of another day they are, whatever the headers say of the frame."""
+    here, there = ((one.frame_of_reference_uid, one.study_instance_uid) for one in (about, volume))
+    return here != there
+
+
 def _wrapping(parts: Parts, job: Job, wanted: ResultsModel) -> Wrapping:
     return Wrapping(
         job=job.id,
@@ -94,6 +98,7 @@ def _wrapping(parts: Parts, job: Job, wanted: ResultsModel) -> Wrapping:
         picture=wanted.picture,
         heat_maps=HeatMaps(wanted.heat_map),
         documents=wanted.documents,
+        meshes=wanted.meshes,
         values=values_of(wanted),
         tables=tables_of(wanted),
         labels=labels_of(wanted.segments),

@@ -25,6 +25,8 @@ def volumes_of(instances: Instances, job: Job, tolerance: Tolerance) -> dict[str
     contents = json.loads(job.contents)
     volumes = {}
     for name, numbers in json.loads(job.inputs).items():
+        if inputs[name].mesh:
+            continue
         held = instances.by_number(numbers)
         repairs = inputs[name].repair
         digests = instances.frame_digests(numbers) if repairs else {}
@@ -49,6 +51,24 @@ def volumes_of(instances: Instances, job: Job, tolerance: Tolerance) -> dict[str
     return volumes
 
 
+def documents_of(instances: Instances, job: Job) -> dict[str, Instance]:
+    """The objects that hold the meshes of a job. Raises Damaged: PRE-001, one is gone."""
+    inputs = RuleModel.model_validate_json(job.frozen).inputs
+    numbers = {name: some for name, some in json.loads(job.inputs).items() if inputs[name].mesh}
+    found = {}
+    for name, (number,) in numbers.items():
+        held = instances.by_number([number])
+        if number not in held:
+            raise Damaged(
+                "PRE-001",
+                f"the object of input {name} is not there",
+                "the object that the rule chose",
+                "Send the study again: the rule then decides anew",
+            )
+        found[name] = held[number]
+    return found
+
+
 def object_of_study(instances: Instances, job: Job) -> Instance:
     """The oldest object of a job's study, for the patient and the study that it names. Raises Damaged (PRE-005)."""
     held = [one for one in instances.of_study(job.study_instance_uid) if not one.own]
@@ -69,9 +89,15 @@ def candidates_for(
     return masks_of(instances, tolerance) if wanted.mask else candidates_of(instances, tolerance)
 
 
-def image_of(volumes: Mapping[str, Volume]) -> Volume:
-    """The volume that results refer to: the first by name that is an image."""
-    return volumes[min(name for name, one in volumes.items() if not one.slots)]
+def image_of(volumes: Mapping[str, Volume], study_instance_uid: str) -> Volume:
+    """The volume of that study that results refer to: the first by name that is an image."""
+    return volumes[
+        min(
+            name
+            for name, one in volumes.items()
+            if not one.slots and one.study_instance_uid == study_instance_uid
+        )
+    ]
 
 
 def tolerance_of(site: Site) -> Tolerance:
@@ -83,6 +109,11 @@ def tolerance_of(site: Site) -> Tolerance:
         lean_degrees=asked.lean_deg,
         drift_pixels=asked.drift_pixels,
     )
+
+
+def borrowed(volumes: Mapping[str, Volume], study_instance_uid: str) -> tuple[str, ...]:
+    """Other studies of which a job takes volumes."""
+    return tuple(sorted({one.study_instance_uid for one in volumes.values()} - {study_instance_uid}))
 
 
 def repairs_of(volumes: Mapping[str, Volume]) -> dict[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from bridge.export.parcel import Order
 from bridge.flow.engine import in_thread
 from bridge.flow.parts import Parts
 from bridge.flow.stages import cloud
+from bridge.flow.stages.hours import CLOSED, closed, closed_reason
 from bridge.flow.verdicts import STOP, Answer
 from bridge.log import event
 from bridge.platforms.protocol import RemoteJob
@@ -24,6 +25,7 @@ from bridge.store.jobs import Job
 log = logging.getLogger("bridge.cloud")
 
 OPTED_OUT = "RUL-005"
+SENT_BACK = "job.hours-over"
 LOOK_S = 5.0
 
 
@@ -38,8 +40,10 @@ async def submit(parts: Parts, job: Job, name: str) -> Answer | None:
         if not await _opted_in(parts, job):
             return STOP
         # What a person has begun again goes on, whatever became of others.
-        if not (job.run or job.rerun or parts.instead):
+        if not (job.rerun or parts.instead) and await in_thread(_runs_by_itself, parts, job):
             await in_thread(_check_pause, parts, job)
+        if not parts.instead and await in_thread(_sent_back, parts, job):
+            return STOP
     return await cloud.submit(parts, job, name)
 
 
@@ -82,6 +86,22 @@ def _say(parts: Parts, job: Job, error: ConfigError) -> None:
         parts.jobs.change(job.id, code=error.code, reason=error.sentence())
         parts.jobs.note(job.id, "job.waits", stage=job.stage, code=error.code, pause_s=LOOK_S)
         event(log, "job.waits", level=logging.WARNING, job=job.id, code=error.code, reason=error.sentence())
+
+
+def _sent_back(parts: Parts, job: Job) -> bool:
+    """Whether its hours ended while it stood in a queue. It leaves its place there, and goes in another run."""
+    until = closed(job.not_before, parts.clock())
+    if until is None:
+        return False
+    reason = closed_reason(job.not_before, until)
+    # One that the relay is just handing over goes, a moment late: its row would say that it runs.
+    return parts.jobs.sent_back(job, SENT_BACK, code=CLOSED, reason=reason, until=f"{until:%H:%M}")
+
+
+def _runs_by_itself(parts: Parts, job: Job) -> bool:
+    """Whether no person has begun it again: every run but the first is of its hours."""
+    told = sum(line.event == SENT_BACK for line in parts.jobs.timeline(job.id)) if job.run else 0
+    return job.run <= told
 
 
 def _check_pause(parts: Parts, job: Job) -> None:

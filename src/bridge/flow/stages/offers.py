@@ -1,4 +1,4 @@
-"""Offering what is owed at a destination by C-STORE, and what the answers mean beside what was tried before."""
+"""Offering what is owed at a destination, and what the answers mean beside what was tried before."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from bridge.deliver.outgoing import Outgoing
 from bridge.deliver.receipt import Receipt
-from bridge.deliver.store_scu import Outgoing, store
 from bridge.dicom.statuses import STORED, Outcome
 from bridge.flow.parts import Parts
-from bridge.flow.stages.destinations import Away, address_of, line_down, line_up, tell
-from bridge.flow.stages.shelf import RESULTS
+from bridge.flow.stages.destinations import Away, line_down, line_up, tell
+from bridge.flow.stages.senders import outgoing_of, sender_of
 from bridge.log import event
 from bridge.store.deliveries import HELD, SPOILT, Answered
 from bridge.store.rows import Delivery, Job, StoredResult
@@ -31,17 +31,16 @@ def offer(parts: Parts, job: Job, destination: str, owed: Sequence[Delivery]) ->
     A file that is no longer what was issued is not sent: one UID would stand for two objects.
     """
     results = {result.sop_instance_uid: result for result in parts.jobs.results(job.id)}
-    shelf = parts.shelf(job.id)
     outgoing: list[Outgoing] = []
     unfit: dict[str, Answered] = {}
     # In the order in which they were made: a report refers to a segmentation that PACS then has.
     for result in sorted((results[d.sop_instance_uid] for d in owed), key=lambda result: result.file):
-        uid, file = result.sop_instance_uid, shelf.path(f"{RESULTS}/{result.file}")
-        if why_not := _why_not(file, result):
-            unfit[uid] = why_not
+        one = outgoing_of(parts, result)
+        if why_not := _why_not(one.file, result):
+            unfit[one.sop_instance_uid] = why_not
             _tell(parts, job, destination, result.kind, why_not)
         else:
-            outgoing.append(Outgoing(sop_class_uid=result.sop_class_uid, sop_instance_uid=uid, file=file))
+            outgoing.append(one)
     parts.deliveries.answered(job.id, destination, unfit)
     if not outgoing:
         return None
@@ -51,7 +50,7 @@ def offer(parts: Parts, job: Job, destination: str, owed: Sequence[Delivery]) ->
         parts.deliveries.offered(job.id, destination, [one.sop_instance_uid for one in outgoing])
 
     parts.passing("deliver:before")
-    receipts = store(address_of(parts.site, destination), outgoing, reached=reached)
+    receipts = sender_of(parts, job, destination)(outgoing, reached=reached)
     parts.passing("deliver:mid")
     answered = [receipt for receipt in receipts if receipt.reached]
     before = {d.sop_instance_uid: d for d in owed}

@@ -11,7 +11,7 @@ import numpy as np
 from bridge.errors import Damaged, Refused
 from bridge.itk import ItkImage, read_image
 from bridge.results.output import Output
-from bridge.results.result import Document, HeatMap, Json, LabelMap, Part, Wrapping
+from bridge.results.result import Document, HeatMap, Json, LabelMap, MeshFile, Part, Wrapping
 from bridge.results.table import read_table
 from bridge.results.use import MOST_BYTES, Use, use_of
 from bridge.volumes.volume import FloatArray
@@ -44,6 +44,9 @@ def part_of(output: Output, file: Path, wrapping: Wrapping) -> Part:
             with file.open("rb") as stream:
                 # One byte too many is enough to know.
                 return Part(output=output, content=Document(data=stream.read(MOST_BYTES[use] + 1)))
+        case Use.MESH:
+            _check_size(output, file, use)
+            return Part(output=output, content=MeshFile(data=file.read_bytes()))
         case _:
             assert_never(use)
 

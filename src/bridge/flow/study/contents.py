@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 
-from bridge.config.masks import STUDY
+from bridge.dicom.instance import Instance
 from bridge.errors import Damaged, Refused
 from bridge.flow.parts import Parts
 from bridge.flow.stages import heavy
 from bridge.flow.stages.inputs import tolerance_of
-from bridge.rules import Rule
 from bridge.store.instances import Instances
-from bridge.store.jobs import Jobs
 from bridge.volumes import Candidate, Stack, Tolerance, Volume, asks_for_pixels, content_of, mended
 
 
@@ -22,11 +19,46 @@ def content(parts: Parts, volume: Volume) -> str:
     return content_of(volume, [digests[frame] for frame in _frames(volume)])
 
 
+def mesh_content(parts: Parts, document: Instance) -> str:
+    """Identity of a mesh by its shape. Raises Refused: EXP-011, EXP-012, there is none in the object."""
+    known = known_mesh_content(parts, document)
+    if known is None:
+        known = parts.children.run(heavy.mesh_digest, document)
+        parts.instances.keep_frame_digests({(document.number, WHOLE): known})
+    return known
+
+
+def known_mesh_content(parts: Parts, document: Instance) -> str | None:
+    return parts.instances.frame_digests([document.number]).get((document.number, WHOLE))
+
+
+WHOLE = 0
+"""Stands for the number of a frame, of which the first is 1, where an object has none."""
+
+
 def known_content(parts: Parts, volume: Volume) -> str | None:
     """The same, where every frame was decoded before; it needs no pixels."""
     known = _known(parts, volume)
     if known.keys() >= set(_frames(volume)):
         return content_of(volume, [known[frame] for frame in _frames(volume)])
+    return None
+
+
+def shown(parts: Parts, volume: Volume) -> str | None:
+    """The same, where its pixels can be read at all."""
+    try:
+        return content(parts, volume)
+    except (Refused, Damaged):
+        return None
+
+
+def shown_here(instances: Instances | None, volume: Volume) -> str | None:
+    """The same for a person who asks: what was not decoded before is not kept."""
+    digests = instances.frame_digests([one.number for one in volume.instances]) if instances else {}
+    with suppress(Refused, Damaged):
+        if not digests.keys() >= set(_frames(volume)):
+            digests = heavy.frame_digests(volume)
+        return content_of(volume, [digests[frame] for frame in _frames(volume)])
     return None
 
 
@@ -38,18 +70,6 @@ def mend(parts: Parts, candidate: Candidate, repairs: tuple[str, ...]) -> Candid
         with suppress(Refused, Damaged):
             digests = _digests(parts, candidate.stack)
     return mended(candidate, repairs, digests, tolerance_of(parts.site))
-
-
-def made_by(jobs: Jobs, study_instance_uid: str, rules: Iterable[Rule]) -> dict[str, str]:
-    """The rule of each result that was issued for a study, by SOP Instance UID; of rules whose masks others take."""
-    wanted = {one.mask for rule in rules for one in rule.inputs} - {"", STUDY}
-    makers = jobs.of_study(study_instance_uid) if wanted else []
-    return {
-        result.sop_instance_uid: job.rule
-        for job in makers
-        if job.rule in wanted
-        for result in jobs.results(job.id)
-    }
 
 
 def mend_here(

@@ -97,6 +97,29 @@ def doubts(
     return tuple(sorted(found, key=lambda one: one.code))
 
 
+def another_patient(one: Iterable[Instance], other: Iterable[Instance]) -> str:
+    """Why two studies are not surely of one patient, "" when they are.
+
+    Stricter than within one study, because nothing else ties them together: both name one and the same Patient ID of
+    the same issuer, or neither names an issuer; birth dates and names do not contradict each other.
+    """
+    studies = [[instance for instance in every if not instance.own] for every in (one, other)]
+    for trait in _TRAITS:
+        here, there = (
+            {value for instance in study if (value := _value(instance, trait.keyword))} for study in studies
+        )
+        if trait.keyword == "PatientID" and not (here and there):
+            return "the studies do not both have a Patient ID"
+        is_name = trait.keyword in ("PatientID", "IssuerOfPatientID")
+        if (is_name and here != there) or _contradict(trait, here | there):
+            return f"the studies have {_differing(trait)}"
+    return ""
+
+
+def _differing(trait: _Trait) -> str:
+    return "different names" if trait.keyword == "PatientName" else f"different {trait.words}"
+
+
 def _value(instance: Instance, keyword: str) -> str:
     """What identifies, without padding; "" for what is absent or says nothing."""
     value = (text(instance.header, keyword) or "").strip()

@@ -6,45 +6,34 @@ decision. The relay hands it to the engine.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import date
-from functools import partial
 
-from pydantic import TypeAdapter
-
-from bridge.dicom.uids import keyed_name
-from bridge.errors import BridgeError, Refused
+from bridge.errors import BridgeError
 from bridge.flow.parts import Parts
-from bridge.flow.stages.inputs import repairs_of, tolerance_of
-from bridge.flow.study import versions
+from bridge.flow.study import chain
 from bridge.flow.study.complete import Complete, Completeness, Wait
-from bridge.flow.study.contents import content, known_content, made_by, mend
-from bridge.flow.study.doubts import Doubt, doubts
-from bridge.flow.study.guard import Watch, budget_of, guards_now
+from bridge.flow.study.decide import Decider
+from bridge.flow.study.early import Early, Growing
+from bridge.flow.study.guard import Watch
 from bridge.flow.study.rulebook import Rules
+from bridge.flow.study.waiting import WAITS
 from bridge.flow.verdicts import pause
 from bridge.log import event
-from bridge.rules import Choice, Explanation, Match, Outcome, Rule, Study, choose, job_id
-from bridge.store.budgets import CODES
-from bridge.store.jobs import Decision, JobState, NewJob
-from bridge.store.not_begun import REPLACED
-from bridge.store.studies import GONE, INCOMPLETE
+from bridge.store.decisions import Woken
+from bridge.store.studies import DECIDED, INCOMPLETE, OPEN
 from bridge.store.studies import Study as StudyRow
-from bridge.volumes import Volume, candidates_of
-from bridge.volumes.masks import masks_of
 
 log = logging.getLogger("bridge.intake")
 
 MOST_ATTEMPTS = 20
 """A study at which deciding failed so often, or died, is left alone until something of it arrives."""
+MOST_EARLY = 10
+"""As many may be used up by looks at one that still grows: the look at all of it has the others."""
 
-NO_PATIENT_ID = "STU-007"
-"""A doubt that matters where results go to an archive: a folder files nothing under a patient."""
-
-EXPLANATION = TypeAdapter(Explanation)
+WHOLE = "each input has its volume"
+"""Why a study that may still grow is decided by rules that start so."""
 
 
 class Intake:
@@ -52,22 +41,29 @@ class Intake:
 
     def __init__(self, parts: Parts, rules: Rules, today: Callable[[], date]) -> None:
         self._parts = parts
-        self.use(rules)
         self._today = today
+        self.use(rules)
         self._completeness = Completeness(parts)
         self._watch = Watch(parts)
+        self._early = Early(parts)
         self._rests: dict[str, float] = {}
+        self._woken: set[Woken] = set()
 
     def use(self, rules: Rules) -> None:
         """Decide by these rules from the next study on."""
-        self._rules = [rule for rule in rules.compiled if rule.mode != "off"]
+        self._decider = Decider(self._parts, rules, self._today)
+        self._rules = self._decider.rules
         self._models = rules.models
-        self._rulebook = rules
+        self._rules_are_new = True
 
     def tick(self) -> None:
         """One look. An error of one study never keeps another from its turn."""
         now = self._parts.clock()
         self._watch.tick(self._models)
+        if self._rules_are_new:
+            self._let_go()
+        chain.tick(self._parts, self._rules)
+        self._wake()
         for study in self._completeness.due():
             if self._rests.get(study.name, now) > now:
                 continue
@@ -77,6 +73,46 @@ class Intake:
                     self._wait(study, verdict)
                 case Complete():
                     self._try(study, verdict)
+        for study, growing in self._early.due(self._rules):
+            self._try_early(study, growing)
+
+    def _let_go(self) -> None:
+        """A rule that is gone, or off, holds no study: a person could not end that, and its pixels would stay."""
+        for study, rule in self._parts.decisions.let_go([rule.name for rule in self._rules]):
+            event(log, "rule.let-go", study=study, rule=rule)
+        self._rules_are_new = False
+
+    def _wake(self) -> None:
+        """Studies of which a rule waited for something that has come, or long enough."""
+        # A rule that is gone, or off, would never decide again and wake its studies for ever.
+        rules = [rule.name for rule in self._rules]
+        over = self._parts.decisions.waits_over(WAITS, rules, self._parts.clock())
+        # One that still grows may not be ready for a new decision: it is woken once for each, and not at every look.
+        growing = {one for one in over if one.state == OPEN}
+        self._early.forget({one.name for one in growing - self._woken})
+        self._woken = growing
+        decided = {one.study_instance_uid for one in over if one.state == DECIDED}
+        if decided:
+            self._parts.passing("wake:before")
+            self._parts.studies.decide_again(decided)
+            self._parts.passing("wake:after")
+
+    def _try_early(self, study: StudyRow, growing: Growing) -> None:
+        """A look that fails, or is interrupted too often, leaves the study to the look at all of it."""
+        began_at = self._parts.clock()
+        if study.attempts >= MOST_EARLY:
+            self._early.looked(study, began_at, failed=True)
+            return
+        self._parts.studies.count_attempt(study)
+        try:
+            self.decide(study, Complete(reason=WHOLE), growing)
+        except Exception as error:  # noqa: BLE001 - what hinders it hinders the later look too, and is told then
+            code = error.code if isinstance(error, BridgeError) else "BUG-002"
+            event(log, "study.not-looked-at", level=logging.WARNING, study=study.name, code=code)
+            self._early.looked(study, began_at, failed=True)
+        else:
+            self._early.looked(study, began_at)
+        self._parts.studies.forgive(study)
 
     def _wait(self, study: StudyRow, verdict: Wait) -> None:
         marks = f"{INCOMPLETE}.{study.opened_at:.0f}" if verdict.alert else ""
@@ -93,6 +129,7 @@ class Intake:
         attempts = self._parts.studies.count_attempt(study)
         if attempts > MOST_ATTEMPTS:
             self._parts.studies.set_aside(study)
+            self._parts.instances.patients.tell(study.study_instance_uid)
             reason = f"deciding failed {attempts - 1} times; it rests until something of it arrives"
             self._parts.alerts.begin("study-set-aside", study.name, reason)
             return
@@ -120,192 +157,14 @@ class Intake:
         if study.due_at > now:
             self._rests[study.name] = now + after_s
 
-    def decide(self, study: StudyRow, complete: Complete | None = None) -> list[str]:
+    def decide(
+        self, study: StudyRow, complete: Complete | None = None, growing: Growing | None = None
+    ) -> list[str]:
         """Let every rule look at a study. Returns the ids of jobs that are new.
 
-        complete: why now; None for a folder, which is whole by itself.
+        Args:
+            complete: why now; None for a folder, which is whole by itself.
+            growing: how far a study has got that is not complete; then only those rules look that start before, and
+                what does not match yet says nothing.
         """
-        self._parts.passing("decide:before")
-        complete = complete or Complete(reason="")
-        uid = study.study_instance_uid
-        self._note_versions(study)
-        held = self._parts.instances.of_study(uid)
-        seen = Study(
-            study_instance_uid=uid,
-            instances=held,
-            today=self._today(),
-            calling_ae_titles=self._parts.instances.calling_ae_titles(uid),
-            source=study.source,
-            made_by=made_by(self._parts.jobs, uid, self._rules),
-        )
-        doubtful = self._doubts(study, seen, complete)
-        tolerance = tolerance_of(self._parts.site)
-        candidates = candidates_of(held, tolerance)
-        masks = (
-            masks_of(held, tolerance) if any(one.mask for rule in self._rules for one in rule.inputs) else ()
-        )
-        guards = guards_now(self._parts.site, self._rulebook.test_patients)
-        made: list[Decision] = []
-        against: dict[str, Doubt] = {}
-        for rule in self._rules:
-            choice = choose(rule, seen, candidates, partial(mend, self._parts), masks, guards=guards)
-            stands = self._against(study, rule, choice, doubtful)
-            against |= {one.mark: one for one in stands}
-            made.append(self._decision(study, rule, choice, stands))
-        self._parts.passing("decide:mid")
-        marks = " ".join(against)
-        new = self._parts.decisions.decide(uid, study.due_at, made, complete=complete.reason, doubts=marks)
-        self._alert(study, list(against.values()))
-        paused = {one.rule: one for one in self._parts.decisions.of_study(uid) if one.code in CODES}
-        for decision in (paused.get(one.rule, one) for one in made):
-            event(
-                log,
-                "rule.decided",
-                study=study.name,
-                rule=decision.rule,
-                outcome=decision.outcome,
-                reason=decision.reason,
-                job=decision.job.id if decision.job else None,
-                new=decision.job is not None and decision.job.id in new,
-                complete=complete.reason,
-            )
-        self._parts.passing("decide:after")
-        return new
-
-    def _note_versions(self, study: StudyRow) -> None:
-        """Classify what came again with other bytes; each job of the study says so in its timeline."""
-        changed = versions.classify(self._parts, study.study_instance_uid)
-        for job in self._parts.jobs.of_study(study.study_instance_uid) if changed else ():
-            if job.state is JobState.CANCELLED:
-                continue
-            name = "instance.late" if job.has_begun else "instance.version"
-            for number, change in changed:
-                self._parts.jobs.note(job.id, name, instance=number, change=change)
-
-    def _doubts(self, study: StudyRow, seen: Study, complete: Complete) -> tuple[Doubt, ...]:
-        """What speaks against jobs and no person has accepted."""
-        studies = self._parts.studies
-        found = doubts(
-            seen.foreign,
-            elsewhere=studies.series_elsewhere(study.study_instance_uid),
-            sent_as_another=studies.changed(study.study_instance_uid, versions.OTHER_IDENTITY),
-            key=self._parts.key,
-        )
-        if complete.doubt:
-            found = (complete.doubt, *found)
-        accepted = study.released.split()
-        return tuple(
-            one
-            for one in found
-            if one.mark not in accepted and not (self._parts.instead and one.code == NO_PATIENT_ID)
-        )
-
-    def _alert(self, study: StudyRow, doubtful: Sequence[Doubt]) -> None:
-        for kind, of_kind in (
-            ("study-incomplete", [one for one in doubtful if one.code == INCOMPLETE]),
-            ("study-held", [one for one in doubtful if one.code != INCOMPLETE]),
-        ):
-            if of_kind:
-                self._parts.alerts.begin(kind, study.name, _sentence(of_kind))
-            else:
-                self._parts.alerts.end(kind, study.name)
-
-    def _against(
-        self, study: StudyRow, rule: Rule, choice: Choice, doubtful: Sequence[Doubt]
-    ) -> Sequence[Doubt]:
-        """What stands against the job that a rule wants; nothing where it wants none."""
-        if choice.volumes is None or self._models[rule.name].mode == "explain":
-            return ()
-        return doubtful or self._gone(study, rule, choice.volumes)
-
-    def _gone(self, study: StudyRow, rule: Rule, volumes: Mapping[str, Volume]) -> Sequence[Doubt]:
-        """Pixels that retention, or a person, has removed, where they are needed: no job of that content was made."""
-        chosen = {one.number: one for volume in volumes.values() for one in volume.instances}
-        gone = [n for n, one in chosen.items() if one.dropped_at is not None or not one.file.is_file()]
-        if not gone:
-            return ()
-        contents = {name: known_content(self._parts, volume) for name, volume in sorted(volumes.items())}
-        known = {name: one for name, one in contents.items() if one is not None}
-        if len(known) == len(contents):
-            id = self._identity(study, rule, volumes, known)
-            if any(one.id == id and one.code != REPLACED for one in self._parts.jobs.find(id)):
-                return ()
-        reason = (
-            f"the pixels of {len(gone)} of {len(chosen)} chosen objects are gone; expected all of them. "
-            "Send the study again"
-        )
-        mark = f"{GONE}.{keyed_name(self._parts.key, GONE, *map(str, sorted(gone)))}"
-        return (Doubt(code=GONE, reason=reason, mark=mark),)
-
-    def _decision(self, study: StudyRow, rule: Rule, choice: Choice, against: Sequence[Doubt]) -> Decision:
-        explanation = choice.explanation
-        job, code = None, ""
-        if against:
-            code = against[0].code
-            explanation = replace(explanation, outcome=Outcome.HELD, reason=_sentence(against))
-        else:
-            code = choice.code
-            if choice.volumes is not None and self._models[rule.name].mode != "explain":
-                try:
-                    job = self._job(study, rule, choice.volumes, explanation)
-                except Refused as refusal:
-                    # What only the pixels tell. The other rules of the study go on.
-                    reason = f"{refusal.code}: {refusal.sentence()}"
-                    explanation = replace(explanation, outcome=Outcome.REFUSED, reason=reason)
-        return Decision(
-            rule=rule.name,
-            outcome=explanation.outcome,
-            reason=explanation.reason,
-            explanation=EXPLANATION.dump_json(explanation).decode(),
-            job=job,
-            code=code,
-            budget=budget_of(self._models[rule.name]),
-        )
-
-    def _job(
-        self, study: StudyRow, rule: Rule, volumes: Mapping[str, Volume], explanation: Explanation
-    ) -> NewJob:
-        model = self._models[rule.name]
-        contents = {name: content(self._parts, volume) for name, volume in sorted(volumes.items())}
-        match = Match(
-            rule=rule.name,
-            job_id=self._identity(study, rule, volumes, contents),
-            volumes=volumes,
-            explanation=explanation,
-        )
-        held = model.mode == "hold"
-        numbers = {name: [i.number for i in volume.chosen] for name, volume in match.volumes.items()}
-        return NewJob(
-            id=match.job_id,
-            rule=match.rule,
-            account=model.platform,
-            algorithm=model.algorithm,
-            declared_version=model.version,
-            state=JobState.HELD if held else JobState.READY,
-            reason="the rule holds its jobs until a person releases them" if held else "",
-            frozen=self._rulebook.frozen(rule.name, explanation.inputs).model_dump_json(),
-            inputs=json.dumps(numbers),
-            contents=json.dumps(contents),
-        )
-
-    def _identity(
-        self, study: StudyRow, rule: Rule, volumes: Mapping[str, Volume], contents: Mapping[str, str]
-    ) -> str:
-        model = self._models[rule.name]
-        return job_id(
-            self._parts.key,
-            rule=rule.name,
-            platform=model.platform,
-            algorithm=model.algorithm,
-            version=model.version,
-            study_instance_uid=study.study_instance_uid,
-            inputs=contents,
-            values=model.values,
-            repairs=repairs_of(volumes),
-            rerun=0,
-        )
-
-
-def _sentence(doubtful: Sequence[Doubt]) -> str:
-    first = f"{doubtful[0].code}: {doubtful[0].reason}"
-    return first + (f" (and {len(doubtful) - 1} more)" if len(doubtful) > 1 else "")
+        return self._decider.decide(study, complete or Complete(reason=""), growing)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from bridge.config.inputs import VolumeModel
 from bridge.config.load import raise_first
 from bridge.config.rules import RuleModel, RulesFile, check_rules
@@ -29,13 +31,16 @@ class Rules:
     test_patients: tuple[Clause, ...] = ()
     """`[test_patients]` of site.toml."""
 
-    def frozen(self, rule: str, chosen: Iterable[InputExplanation]) -> RuleModel:
-        """The rule as a job keeps it: each input with the words of the definition that found its volume."""
+    def frozen(
+        self, rule: str, chosen: Iterable[InputExplanation], answers: Mapping[str, JsonValue]
+    ) -> RuleModel:
+        """The rule as a job keeps it: each input with the words of the definition that found its volume, and answers
+        of other rules as the values that they were."""
         model, inputs = self.models[rule], dict(self.models[rule].inputs)
         for one in chosen:
             if one.definition:
                 inputs[one.input] = inputs[one.input].settled(self.volumes[one.definition])
-        return model.model_copy(update={"inputs": inputs})
+        return model.model_copy(update={"inputs": inputs, "values": {**model.values, **answers}})
 
     def _whole(self, rule: str) -> tuple[object, ...]:
         """Everything that a change of which changes the rule."""

@@ -14,7 +14,10 @@ from bridge.operate.report.facts import Facts, ResultFile
 from bridge.operate.report.measurements import Group, read_groups
 from bridge.operate.report.pictures import Pictures, take_pictures
 from bridge.operate.report.segmentation import Overlay, Segment, read_overlay
+from bridge.operate.report.solids import Solid, read_solids
 from bridge.operate.report.story import Story, tell
+from bridge.operate.report.turning import take_turn
+from bridge.operate.report.views import View, take_views
 from bridge.platforms.protocol import RemoteJob
 
 
@@ -26,6 +29,11 @@ class Report:
     segments: tuple[Segment, ...]
     groups: tuple[Group, ...]
     pictures: Pictures | None
+    solids: tuple[Solid, ...]
+    views: tuple[View, ...]
+    """Of the solids."""
+    turn: str
+    """The solids turning, as an address that holds its own data; "" for none."""
     story: Story | None
     remote: RemoteJob | None
     """The job at the platform, as far as it got there."""
@@ -37,11 +45,15 @@ def collect(facts: Facts, *, webp: bool = False) -> Report:
     """Read the results and the slices of a job."""
     troubles: list[str] = []
     overlay = _overlay(facts, troubles)
+    solids = _solids(facts, troubles)
     return Report(
         facts=facts,
         segments=overlay.segments if overlay else (),
         groups=_groups(facts, troubles),
         pictures=_pictures(facts, overlay, troubles, webp=webp),
+        solids=solids,
+        views=take_views(solids, webp=webp),
+        turn=take_turn(solids),
         story=tell(facts.timeline),
         remote=TypeAdapter(RemoteJob).validate_json(facts.job.remote) if facts.job.remote else None,
         troubles=tuple(troubles),
@@ -70,6 +82,14 @@ def _overlay(facts: Facts, troubles: list[str]) -> Overlay | None:
     except BridgeError as error:
         troubles.append(f"No segments are drawn: {error.sentence()} ({error.code}).")
         return None
+
+
+def _solids(facts: Facts, troubles: list[str]) -> tuple[Solid, ...]:
+    try:
+        return read_solids(in_one_variant(facts.results, "M3D"))
+    except BridgeError as error:
+        troubles.append(f"No surfaces are drawn: {error.sentence()} ({error.code}).")
+        return ()
 
 
 def _groups(facts: Facts, troubles: list[str]) -> tuple[Group, ...]:

@@ -9,8 +9,9 @@ from bridge.operate.report.markup import Html, join, tag
 from bridge.operate.report.measurements import Column, Group, columns_of
 from bridge.operate.report.pictures import Picture, Pictures
 from bridge.operate.report.record import record
-from bridge.operate.report.segmentation import Segment
+from bridge.operate.report.segmentation import Rgb, Segment
 from bridge.operate.report.shapes import mark
+from bridge.operate.report.views import View
 from bridge.operate.report.words import STATES, duration, figure
 from bridge.store.jobs import JobState
 
@@ -102,10 +103,11 @@ def _about(report: Report) -> str:
 
 
 def _look(report: Report) -> Html | None:
-    """Pictures with what belongs to them; without pictures the numbers alone."""
+    """Pictures with what belongs to them; without pictures surfaces and numbers alone."""
     numbers = _numbers(report.groups, report.segments)
+    table = tag("section", tag("h2", "Measurements"), numbers) if numbers else None
     if report.pictures is None:
-        return tag("section", tag("h2", "Measurements"), numbers) if numbers else None
+        return join([_surfaces(report), table])
     columns = columns_of(report.groups)
     beside = len(columns) <= 5
     return join(
@@ -124,8 +126,55 @@ def _look(report: Report) -> Html | None:
                     class_="look",
                 ),
             ),
-            None if beside or not numbers else tag("section", tag("h2", "Measurements"), numbers),
+            _surfaces(report),
+            None if beside else table,
         ]
+    )
+
+
+def _surfaces(report: Report) -> Html | None:
+    """The meshes turning, and from six sides; their legend where that of the segments does not tell it."""
+    if not report.views:
+        return None
+    known = {(segment.label, segment.rgb) for segment in report.segments}
+    own = [one for one in report.solids if (one.label, one.rgb) not in known]
+    return tag(
+        "section",
+        tag("h2", "Surfaces"),
+        tag(
+            "div",
+            _turn(report.turn) if report.turn else None,
+            [_view(view) for view in report.views],
+            class_="views turned" if report.turn else "views",
+        ),
+        tag(
+            "p", WARNING, " To one scale; what lies within a surface is seen through it.", class_="soft foot"
+        ),
+        tag(
+            "ul", [tag("li", _dot(one.rgb), one.label) for one in own], class_="legend", aria_label="Surfaces"
+        )
+        if own
+        else None,
+    )
+
+
+def _turn(picture: str) -> Html:
+    return tag(
+        "figure",
+        tag("img", src=picture, alt="Surfaces turning about the long axis of the body"),
+        tag("figcaption", "turning"),
+        class_="view turning",
+    )
+
+
+def _view(view: View) -> Html:
+    sides = {"left": view.left, "right": view.right, "top": view.top, "bottom": view.bottom}
+    return tag(
+        "figure",
+        tag("img", src=view.picture, alt=f"Surfaces {view.name}, {view.left} on the left, {view.top} on top"),
+        [tag("span", letter, class_=f"side {name}", aria_hidden="true") for name, letter in sides.items()],
+        tag("figcaption", view.name),
+        class_="view",
     )
 
 
@@ -220,7 +269,11 @@ def _legend(segments: tuple[Segment, ...]) -> Html | None:
 def _swatch(segment: Segment | None) -> Html | None:
     if segment is None:
         return None
-    red, green, blue = segment.rgb
+    return _dot(segment.rgb)
+
+
+def _dot(rgb: Rgb) -> Html:
+    red, green, blue = rgb
     return tag("span", class_="swatch", style=f"background:rgb({red} {green} {blue})")
 
 

@@ -98,9 +98,9 @@ def _slices(
 ) -> list[Picture]:
     overlays = [None if labels is None else _drawing(labels, palette) for labels in drawn]
     room = BUDGET - sum(len(one) for one in overlays if one)
-    photos = [_photo(grey, QUALITY, webp=webp) for grey in greys]
+    photos = [photo(grey, QUALITY, webp=webp) for grey in greys]
     if sum(map(len, photos)) > room:
-        photos = [_photo(grey, LESS_QUALITY, webp=webp) for grey in greys]
+        photos = [photo(grey, LESS_QUALITY, webp=webp) for grey in greys]
     slices = [
         Picture(
             number=number + 1,
@@ -127,8 +127,9 @@ def _values(volume: Volume, number: int, reader: Reader) -> NDArray[np.float32]:
     return stored * np.float32(plane.slope) + np.float32(plane.intercept)
 
 
-def _photo(grey: NDArray[np.uint8], quality: int, *, webp: bool) -> str:
-    image = Image.fromarray(np.ascontiguousarray(grey))
+def photo(pixels: NDArray[np.uint8], quality: int, *, webp: bool) -> str:
+    """The address of a picture that holds its own data. pixels: (rows, columns), or (rows, columns, 3) in colour."""
+    image = Image.fromarray(np.ascontiguousarray(pixels))
     buffer = BytesIO()
     if webp:
         image.save(buffer, "WEBP", quality=quality, method=4)

@@ -250,11 +250,18 @@ _TELLERS: dict[str, Callable[[Keys, Phase], _Told]] = {
     "study.first-instance": _plain(Phase.RECEIVE, lambda keys: "first image arrived"),
     "study.last-instance": _plain(Phase.RECEIVE, lambda keys: "last image arrived"),
     "study.complete": _plain(Phase.SETTLE, lambda keys: "the study counted as complete", "reason"),
+    "inputs.complete": _plain(Phase.SETTLE, lambda keys: "its inputs were there", "reason"),
     "instance.version": _plain(
         Phase.SETTLE, lambda keys: f"an object came again before the job began: {keys.get('change')}"
     ),
     "instance.late": lambda keys, before: _Told(
-        phase=before, text=f"an object came again after the job had begun: {keys.get('change')}"
+        phase=before,
+        text=f"{keys.get('change')} of its input, which is job {str(keys.get('job'))[:8]}"
+        if keys.get("job")
+        else f"an object came again after the job had begun: {keys.get('change')}",
+    ),
+    "job.hours-over": _plain(
+        Phase.PREPARE, lambda keys: f"its hours were over: it goes at {keys.get('until')}"
     ),
     "job.replaced": _ended("replaced by a newer job", Tone.QUIET),
     "job.restored": _ended("its input is back: it goes on", Tone.CARE),
