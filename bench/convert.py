@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -29,9 +29,10 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from bridge.dicom.folder import read_folder
 from bridge.dicom.pixels import FileReader
 from bridge.export import format_named
+from bridge.export.conversion import convert
 from bridge.flow.stages.children import Children
 from bridge.volumes import Volume, candidates_of
-from bridge.volumes.pixels import for_reading, slices_of
+from bridge.volumes.pixels import for_reading
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "mr-brain-t1"
 SLICES, SIDE = 300, 512
@@ -113,9 +114,7 @@ def volume_of(folder: Path) -> Volume:
 def ours(volume: Volume, format_name: str, out: Path) -> tuple[float, float]:
     """Convert as the others do; returns processor time, s, and peak memory, MB."""
     with counted() as spent:
-        sink = Unread(out)
-        format_named(format_name).write(volume.geometry, slices_of(volume, FileReader()), sink)
-        sink.close()
+        convert(volume, FileReader(), format_named(format_name), lambda: closing(Unread(out)))
     return spent()
 
 

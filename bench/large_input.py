@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bridge.assembly import TokenFile
 from bridge.export.parcel import Parcel, ParcelFile
 from bridge.platforms import Account, Platform, RemoteJob, Request, RequestedVolume, make
-from bridge.service import TokenFile
 
 MB = 1_000_000
 MOST_GROWTH_MB = 300.0

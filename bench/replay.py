@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from bridge.dicom.folder import read_folder
 from bridge.dicom.headers import read_file
-from bridge.sandbox.phantom.study import make_study, write_study
+from bridge.sandbox.phantom import make_study, write_study
 from bridge.store.tables import Index, headers, instances, studies
 
 SITE = """\

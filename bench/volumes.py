@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from volume_formats import written
 from volume_peers import alike, by_dcm2niix, by_simpleitk, differs
 from volume_truths import REPAIRED, SCATTERED, TRUTHS, Truth
 
@@ -65,6 +66,10 @@ def row_of(truth: Truth, data: Path = DATA, *, peers: bool = True) -> Row:
         difference = _peer(name, data / truth.where, [one.volume for one in candidates if one.volume])
         checks.append((f"{name}: {difference or 'equal'}", not difference))
         told.append(f"{name} {difference or 'equal'}")
+    for volume in [one.volume for one in candidates if one.volume] if peers else ():
+        files = list(written(volume))
+        checks += [(f"{name}: {difference}", not difference) for name, difference in files]
+        told.append(f"{', '.join(name for name, _ in files)}: read back by ITK")
     for name in truth.wrong if peers else ():
         told.append(f"{name} (wrong here) {_says(name, data / truth.where)}")
     return Row(

@@ -18,14 +18,21 @@ from bridge.config import load_rules, load_site
 from bridge.dicom.headers import read_header
 from bridge.flow.parts import Parts
 from bridge.flow.relay import Relay
+from bridge.flow.stages.pace import Pace
 from bridge.flow.study.intake import Intake
 from bridge.flow.study.rulebook import rules_of
 from bridge.store.acts import Acts
 from bridge.store.alerts import Alerts
+from bridge.store.answers import Answers
 from bridge.store.budgets import Budgets
+from bridge.store.crosswalk import Crosswalk
 from bridge.store.decisions import Decisions
+from bridge.store.disclosures import Disclosures
+from bridge.store.erasing import Erasing
 from bridge.store.instances import Arrived, Instances
 from bridge.store.jobs import Job, Jobs, StoredResult
+from bridge.store.keys import Keys
+from bridge.store.outages import Outages
 from bridge.store.rows import JobEvent
 from bridge.store.specs import Specs
 from bridge.store.studies import Studies
@@ -125,7 +132,12 @@ class Bench:
             turns=Turns(self.index),
             alerts=self.alerts,
             budgets=self.budgets,
+            answers=Answers(self.index),
             acts=Acts(self.index),
+            crosswalk=Crosswalk(self.index, Keys(folder / "keys"), KEY),
+            disclosures=Disclosures(self.index, KEY),
+            erasing=Erasing(self.index),
+            pace=Pace(Outages(self.index), lambda account: parts.platform(account), {}),
             children=SimpleNamespace(run=self._run),
             enqueue=self._enqueue,
             clock=lambda: self.now,
@@ -146,7 +158,9 @@ class Bench:
             self.fail()
         return function(*arguments)
 
-    def _enqueue(self, workflow: str, queue: str, id: str, *arguments: str, urgent: bool = False) -> None:
+    def _enqueue(
+        self, workflow: str, queue: str, id: str, *arguments: str, due_at: float | None = None
+    ) -> None:
         self.enqueued.append((workflow, queue, id))
 
     def keep(self, made: Dataset, body: bytes = b"", syntax: str = ExplicitVRLittleEndian) -> Arrived:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -38,3 +40,36 @@ def ct_slice(*, number: int = 1, study: str = "", series: str = "", name: str = 
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data_set.file_meta = meta
     return data_set
+
+
+def mesh_object(
+    document: bytes, of: Dataset, *, number: int = 1, kind: str = "stl", **attributes: Any
+) -> Dataset:
+    """An Encapsulated STL or OBJ object (PS3.3 A.85) in the study of another object; its title names the patient."""
+    made = Dataset()
+    made.SOPClassUID = f"1.2.840.10008.5.1.4.1.1.104.{3 if kind == 'stl' else 4}"
+    made.SOPInstanceUID, made.SeriesInstanceUID = (
+        generate_uid(prefix="2.25.", entropy_srcs=[str(of.StudyInstanceUID), what, str(number)])
+        for what in ("mesh", "its series")
+    )
+    for keyword in (
+        "StudyInstanceUID",
+        "PatientID",
+        "PatientName",
+        "StudyDate",
+        "StudyTime",
+        "FrameOfReferenceUID",
+    ):
+        if keyword in of:
+            setattr(made, keyword, of[keyword].value)
+    made.Modality, made.SeriesNumber, made.InstanceNumber = "M3D", 100 + number, 1
+    made.Manufacturer, made.BurnedInAnnotation = "ACME", "NO"
+    made.DocumentTitle = f"scan of {of.PatientName}"
+    made.MIMETypeOfEncapsulatedDocument = f"model/{kind}"
+    made.EncapsulatedDocument = document + bytes(len(document) % 2)
+    made.EncapsulatedDocumentLength = len(document)
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return made

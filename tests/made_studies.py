@@ -95,11 +95,20 @@ def refused(series: int = 1, *, slices: int = 4, **attributes: Any) -> Candidate
 
 
 def study(
-    *candidates: Candidate, calling: tuple[str, ...] = ("CT1",), today: date = TODAY, source: str = ""
+    *candidates: Candidate,
+    calling: tuple[str, ...] = ("CT1",),
+    called: tuple[str, ...] = ("BRIDGE_ER",),
+    today: date = TODAY,
+    source: str = "",
 ) -> Study:
     every = tuple(one for candidate in candidates for one in candidate.instances)
     return Study(
-        study_instance_uid="1.2", instances=every, today=today, calling_ae_titles=calling, source=source
+        study_instance_uid="1.2",
+        instances=every,
+        today=today,
+        calling_ae_titles=calling,
+        called_ae_titles=called,
+        source=source,
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from bridge.config.destinations import DestinationSettings, DicomDestination
 from bridge.config.grid import GridSettings
-from bridge.config.site import DestinationSettings
 from bridge.flow.parts import Parts, nothing
 from bridge.flow.relay import Relay
 from bridge.flow.stages import deliveries
@@ -81,8 +81,8 @@ class DeliveryBench:
     def __init__(self, folder: Path, **ports: int) -> None:
         self.now = 1_000_000.0
         self.folder = folder
-        self.settings = {
-            name: DestinationSettings(
+        self.settings: dict[str, DestinationSettings] = {
+            name: DicomDestination(
                 ae_title="PACS",
                 host="127.0.0.1",
                 port=port,
@@ -111,6 +111,7 @@ class DeliveryBench:
                 site=SimpleNamespace(
                     destinations=self.settings, ae_title="BRIDGE", accounts={}, grid=GridSettings()
                 ),
+                key=b"k" * 32,
                 jobs=self.jobs,
                 turns=self.turns,
                 deliveries=self.deliveries,
@@ -124,7 +125,9 @@ class DeliveryBench:
         self.relay = Relay(self.parts)
         return self.relay
 
-    def _enqueue(self, workflow: str, queue: str, id: str, *arguments: str, urgent: bool = False) -> None:
+    def _enqueue(
+        self, workflow: str, queue: str, id: str, *arguments: str, due_at: float | None = None
+    ) -> None:
         job_id, destination, turn = arguments
         assert (workflow, queue) == ("deliver", f"dest-{destination}")
         assert id == f"{job_id}.deliver.{destination}~{turn}"

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SETTLE_S = 4
-"""A program that was put into the background gets so long before the next line."""
+READY_S, SETTLE_S = 60, 2
+"""A program that was put into the background is waited for so long, and gets so long before the next line."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,12 @@ def test_make_help_names_every_target() -> None:
         assert re.search(rf"^{target} ", told, re.MULTILINE), target
 
 
+def _begun(command: str) -> list[str]:
+    """A server in the background, waited for as a person would wait: until it says that it is there."""
+    heard = f"for n in $(seq {READY_S * 10}); do grep -q '\"ready\"\\|receive.listening' told && break; sleep 0.1; done"
+    return [f"{command.removesuffix('&')} >told 2>&1 &", heard, "cat told", f"sleep {SETTLE_S}"]
+
+
 @pytest.mark.slow
 def test_quickstart_works_as_written(tmp_path: Path) -> None:
     script = ["set -e", "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT"]
@@ -96,8 +102,7 @@ def test_quickstart_works_as_written(tmp_path: Path) -> None:
             (tmp_path / ("site.toml" if "[bridge]" in block.text else "rules.toml")).write_text(block.text)
         for line in lines(block) if block.language == "console" else ():
             if not line.startswith("make "):
-                script.append(line)
-                script += [f"sleep {SETTLE_S}"] * line.endswith("&")
+                script += _begun(line) if line.endswith("&") else [line]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     told = subprocess.run(
         ["bash", "-c", "\n".join(script)],

@@ -95,7 +95,7 @@ def registration(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return run("registration", "Registration", tmp_path_factory.mktemp("examples") / "registration")
 
 
-@pytest.mark.parametrize("example", ["lobes", "registration"])
+@pytest.mark.parametrize("example", ["lobes", "registration", "chain", "folders"])
 def test_example_files_are_valid(example: str) -> None:
     site = load_site(EXAMPLES / example / "site.toml")
     rules = load_rules(site.rules_file)
@@ -140,6 +140,7 @@ def test_one_job_is_one_volume_and_nothing_is_billed_twice(lobes: Ran) -> None:
     assert lobes.found("archive") == {"jobs": [], "without": []}
 
 
+@pytest.mark.long
 def test_registration_has_two_volumes_of_ours_and_two_masks_that_were_there(registration: Ran) -> None:
     (job,) = registration.found("registered/files")["jobs"]
     given = {one["socket"]: one["image"] for one in job["inputs"]}
@@ -151,6 +152,7 @@ def test_registration_has_two_volumes_of_ours_and_two_masks_that_were_there(regi
     assert len(registration.lines("ledger.jsonl")) == 3
 
 
+@pytest.mark.long
 def test_moved_image_lies_on_the_grid_of_the_fixed_one(registration: Ran) -> None:
     moved = registration.image("registered/files", "moved-image")
     fixed_mask = read_image(registration.folder / "earlier" / "fixed-mask.mha")
@@ -163,6 +165,7 @@ def test_moved_image_lies_on_the_grid_of_the_fixed_one(registration: Ran) -> Non
         assert set(np.unique(mask.array)) == {0, 1}
 
 
+@pytest.mark.long
 def test_token_reached_no_storage(lobes: Ran, registration: Ran) -> None:
     for ran in (lobes, registration):
         assert not [

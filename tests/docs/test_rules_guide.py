@@ -12,6 +12,7 @@ import pytest
 
 from bridge.dicom.folder import read_folder
 from bridge.rules import Choice, Outcome, Rule, Study, choose
+from bridge.rules.facts import Prior, PriorStudy
 from bridge.volumes import candidates_of
 from bridge.volumes.volume import Candidate
 from conftest import data_folder
@@ -131,6 +132,41 @@ def test_only_for_emergency(tmp_path: Path, attributes: dict[str, str], expected
     given = {"BodyPartExamined": "HEAD", "StudyDate": f"{TODAY:%Y%m%d}", **attributes}
     head = volume(2, spacing=5.0, slices=30, **given)  # type: ignore[arg-type]
     assert taken(example(tmp_path, "bleeding"), head) == expected
+
+
+def test_every_thin_volume_has_its_job_the_thinnest_first(tmp_path: Path) -> None:
+    rule = example(tmp_path, "every-thin-ct")
+    came = (
+        volume(1, ImageType=SCOUT),
+        chest(2, spacing=1.5),
+        chest(3, spacing=5.0, slices=60),
+        chest(4, spacing=0.8),
+        refused(5, slices=60),
+        refused(6, slices=3),
+    )
+    choice = choose(rule, study(*came), came)
+    assert [str(one.volumes["ct-image"].instances[0].header.SeriesNumber) for one in choice.matches] == [
+        "4",
+        "2",
+    ]
+    assert "; no job for 1 that fit by their headers, series 5, CT, 60 images: " in choice.explanation.reason
+
+
+def test_follow_up_takes_the_newest_thin_prior_between_a_month_and_two_years_old(tmp_path: Path) -> None:
+    rule = example(tmp_path, "follow-up")
+    current = chest(1, StudyDate="20260210")
+
+    def before(days: int, number: int, spacing: float = 1.0) -> Prior:
+        one = chest(number, spacing=spacing)
+        return Prior(days=days, place=days, look=lambda: PriorStudy(study=study(one), candidates=(one,)))
+
+    def moving(*priors: Prior) -> str | None:
+        choice = choose(rule, replace(study(current), priors=priors), [current])
+        return series(choice).get("moving-image")
+
+    thick = before(40, 3, spacing=5.0)
+    assert moving(before(7, 2), thick, before(412, 4), before(600, 5)) == "4"
+    assert moving(before(7, 2), thick, before(801, 6)) is None
 
 
 def test_the_page_of_explanations_is_what_the_rules_say() -> None:

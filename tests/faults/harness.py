@@ -30,7 +30,7 @@ from bridge.sandbox.grand_challenge import Sandbox
 from bridge.sandbox.pacs import SmallPacs, send
 from bridge.sandbox.phantom import make_study, write_study
 from bridge.store.jobs import FINAL, Job, Jobs
-from bridge.store.tables import Index, instances
+from bridge.store.tables import Index, disclosures, instances
 
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
 SCALE = 0.12
@@ -97,6 +97,8 @@ class Seen:
     srs: int
     lost: int
     states: dict[str, int]
+    disclosed: tuple[int, int] = (0, 0)
+    """Lines of the record of what left, and how many of them have an end."""
 
     @property
     def as_expected(self) -> bool:
@@ -318,6 +320,7 @@ class World:
         try:
             with index.read() as connection:
                 names = connection.execute(sa.select(instances.c.file)).scalars().all()
+                ends = connection.execute(sa.select(disclosures.c.sent_at)).scalars().all()
             states = Counter(job.state for job in Jobs(index).all())
         finally:
             index.close()
@@ -329,6 +332,7 @@ class World:
             srs=kinds[SR],
             lost=sum(read_body(file)[0] not in held for file in self.acknowledged),
             states=dict(states),
+            disclosed=(len(ends), sum(end is not None for end in ends)),
         )
 
     @property

@@ -116,7 +116,7 @@ def test_no_canary_in_logs_checkpoints_reasons_or_at_the_cloud(tmp_path: Path) -
         assert (seen.segs, seen.srs) == (1, 1)
         log = (tmp_path / "bridge.log").read_text()
         assert "instance.refused" in log
-        assert "study.not-decided" in log
+        assert '"outcome": "refused"' in log, "the one whose pixels break off"
         for one in (study, broken, homeless):
             assert found(one, outside(world)) == []
             said = reasons(world)

@@ -107,31 +107,31 @@ def test_pacs_that_is_down_for_a_night_is_asked_seldom_and_gets_everything_once(
     assert [(a.kind, a.subject) for a in Alerts(town.index).all()] == [("destination-away", "night")]
     town.night.close()
     with SmallPacs(tmp_path / "morning", ae_title="PACS", port=town.night.port) as pacs:
-        wait(lambda: town.done(*jobs), 10.0, "not everything delivered after the night")
+        wait(lambda: town.done(*jobs), 60.0, "not everything delivered after the night")
         assert len(pacs.attempts) == len(pacs.held) == 30
     assert Alerts(town.index).all() == []
 
 
 def test_dead_destination_holds_up_neither_the_other_nor_the_platform_nor_intake(town: Town) -> None:
     waiting = town.owe("dead")
-    wait(lambda: town.jobs.get(waiting).code == "DLV-005", 5.0, "the line is down")
+    wait(lambda: town.jobs.get(waiting).code == "DLV-005", 60.0, "the line is down")
     town.world.send_all(town.world.new_study())
     half = {("pacs", "delivered"): 2, ("dead", "owed"): 2}
-    wait(lambda: half in map(town.outcomes, town.ids()), 20.0, "results at the living destination")
+    wait(lambda: half in map(town.outcomes, town.ids()), 60.0, "results at the living destination")
     assert Counter(attempt.sop_class_uid for attempt in town.world.pacs.attempts) == {SEG: 1, SR: 1}
     (job,) = (job for job in town.ids() if town.outcomes(job) == half)
-    wait(lambda: town.jobs.get(job).reason.startswith("dead: no connection"), 5.0, "the reason")
+    wait(lambda: town.jobs.get(job).reason.startswith("dead: no connection"), 60.0, "the reason")
     assert town.jobs.get(job).state is JobState.RUNNING
 
 
 def test_job_that_is_refused_again_and_again_delays_no_other(town: Town) -> None:
     order(town.moody.folder, Orders(refuse=1, status=0xA700))
     refused = town.owe("moody")
-    wait(lambda: town.jobs.get(refused).code == "DLV-001", 5.0, "the first refusal")
+    wait(lambda: town.jobs.get(refused).code == "DLV-001", 60.0, "the first refusal")
     order(town.moody.folder, Orders())
     others = [town.owe("moody") for _ in range(3)]
-    wait(lambda: town.done(*others), 5.0, "the others")
-    wait(lambda: town.done(refused), 5.0, "the one that was refused")
+    wait(lambda: town.done(*others), 60.0, "the others")
+    wait(lambda: town.done(refused), 60.0, "the one that was refused")
     assert len(town.moody.held) == 4
     assert len(town.moody.attempts) == 5
 
@@ -140,7 +140,7 @@ def test_association_aborted_in_the_middle_of_a_series_of_results(town: Town) ->
     before = len(town.moody.attempts)
     order(town.moody.folder, Orders(abort=2))
     job = town.owe("moody", results=4)
-    wait(lambda: town.done(job), 10.0, "all four")
+    wait(lambda: town.done(job), 60.0, "all four")
     attempts = Counter(attempt.sop_instance_uid for attempt in town.moody.attempts[before:])
     assert sorted(attempts.values()) == [1, 1, 2, 2]
     assert attempts.keys() <= town.moody.held.keys()
@@ -149,7 +149,7 @@ def test_association_aborted_in_the_middle_of_a_series_of_results(town: Town) ->
 def test_object_that_a_pacs_forgets_is_sent_again(town: Town) -> None:
     order(town.forgetful.folder, Orders(lose=1))
     job = town.owe("forgetful", results=2)
-    wait(lambda: town.done(job), 10.0, "both confirmed")
+    wait(lambda: town.done(job), 60.0, "both confirmed")
     assert [row.outcome for row in town.deliveries.of(job)] == ["confirmed", "confirmed"]
     assert sorted(row.resent for row in town.deliveries.of(job)) == [0, 1]
     assert len(town.forgetful.attempts) == 3

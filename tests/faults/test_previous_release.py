@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from harness import SEG, SR, World
 
+from bridge.assembly import platform_of
 from bridge.config import load_site
 from bridge.flow.stages.cloud import PARCEL, REMOTE
 from bridge.flow.stages.prepare import PARCEL_FILE, SPEC_FILE
 from bridge.flow.stages.shelf import JobShelf
 from bridge.platforms.protocol import RemoteJob
-from bridge.service import platform_of
 from bridge.store.acts import Acts
 from bridge.store.jobs import JobState
 
@@ -60,7 +60,7 @@ def submit_again(world: World, index: sqlite3.Connection, job: str) -> None:
     site = load_site(world.site)
 
     async def perform() -> RemoteJob:
-        platform = platform_of("gc", site.accounts["gc"])
+        platform = platform_of("gc", site.accounts["gc"], site.data)
         try:
             remote = RemoteJob(key=job)
             for step in parcel.order.steps:

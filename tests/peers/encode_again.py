@@ -11,9 +11,9 @@ from typing import Never
 
 
 def main() -> None:
+    from bridge.assembly import build
     from bridge.config import load_site
     from bridge.flow.stages.encode import encode
-    from bridge.service import build
 
     def no_queue(*_: object, **__: object) -> Never:
         raise AssertionError("a stage by itself has no queue")

@@ -49,14 +49,19 @@ port = {pacs_port}
 retry_s = [1.0, 2.0, 5.0]
 {destination}
 
-[accounts.gc]
-platform = "grand-challenge"
+[accounts.{account}]
+platform = "{platform}"
 base_url = {base_url}
 token_file = {token_file}
 ca = {ca}
 retry_s = [1.0, 2.0, 5.0]
-options = {{ poll_first_s = 0.5, poll_s = 0.5 }}
+options = {{ {options} }}
 """
+ACCOUNTS = {
+    "grand-challenge": ("gc", "poll_first_s = 0.5, poll_s = 0.5"),
+    "virtual-patient-engine": ("vpe", 'client_id = "{client_id}", token_url = "{token_url}", poll_s = 0.5'),
+}
+"""By platform: what its account is called, and the options of that."""
 
 F = TypeVar("F")
 
@@ -105,7 +110,12 @@ def follow(run: Callable[[Order], F], facts: type[F]) -> None:
 
 @contextmanager
 def house(
-    order: Order, *, source: str, destination: str = "", forward_to: str | None = None
+    order: Order,
+    *,
+    source: str,
+    destination: str = "",
+    forward_to: str | None = None,
+    platform: str = "grand-challenge",
 ) -> Iterator[House]:
     """Everything started; `rules.toml` lies in the order's folder.
 
@@ -113,7 +123,9 @@ def house(
         source: the section of the one source, with its `ae_title`.
         destination: more settings of the archive as a destination.
         forward_to: where the archive sends whatever it stores.
+        platform: whose sandbox is the cloud.
     """
+    account, options = ACCOUNTS[platform]
     folder = order.folder
     archive = Orthanc(
         order.orthanc,
@@ -122,9 +134,7 @@ def house(
         forward_to=forward_to,
     )
     with ExitStack() as stack:
-        cloud = stack.enter_context(
-            program(folder, "cloud", "sandbox", "grand-challenge", str(folder / "cloud"))
-        )
+        cloud = stack.enter_context(program(folder, "cloud", "sandbox", platform, str(folder / "cloud")))
         archive.start()
         stack.callback(archive.stop)
         told = first_line(cloud)
@@ -137,6 +147,9 @@ def house(
                 pacs=Orthanc.AE_TITLE,
                 pacs_port=Orthanc.PORT,
                 destination=destination.strip(),
+                account=account,
+                platform=platform,
+                options=options.format_map(told),
                 **{key: json.dumps(told[key]) for key in ("base_url", "token_file", "ca")},
             )
         )

@@ -24,7 +24,7 @@ def run_in_namespace(module: str, *words: str | Path, within_s: float, log: Path
     done = subprocess.run(
         [*unshare, sys.executable, "-m", f"tests.peers.{module}", *(str(word) for word in words)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT}"},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'tests'}:{ROOT}:{ROOT / 'src'}"},
         capture_output=True,
         text=True,
         timeout=within_s,

@@ -223,15 +223,18 @@ def test_every_file_that_is_not_offered_holds_no_object(raw: Raw) -> None:
     assert len(raw.not_offered) < 15
 
 
+@pytest.mark.long
 def test_receiver_still_answers_after_everything(raw: Raw, both: Both) -> None:
     assert raw.echo == both.facts.echo == 0x0000
 
 
+@pytest.mark.long
 def test_dcmsend_hears_success_but_for_what_a_raw_sender_is_refused_too(both: Both) -> None:
     refused = {one.file: one.status for one in both.sent[BRIDGE].values() if one.status}
     assert refused.items() <= (REFUSED | SENT_OTHERWISE).items()
 
 
+@pytest.mark.long
 def test_bridge_keeps_the_bytes_that_storescp_got_in_the_same_transfer_syntax(
     both: Both, figures: list[str]
 ) -> None:
@@ -248,6 +251,7 @@ def test_bridge_keeps_the_bytes_that_storescp_got_in_the_same_transfer_syntax(
     assert comparable > 450
 
 
+@pytest.mark.long
 def test_bridge_keeps_nothing_that_dcmsend_did_not_send_it(both: Both) -> None:
     taken = {
         (one.sop_instance_uid, one.transfer_syntax_uid)

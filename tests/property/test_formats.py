@@ -11,7 +11,7 @@ from tests.unit.export.test_formats import DTYPES, OPEN, SINGLE_MM, affine_of, r
 
 from bridge.dicom.instance import Instance
 from bridge.volumes import Geometry, candidates_of, read_values
-from bridge.volumes.pixels import Slices, slices_of
+from bridge.volumes.pixels import Slices, TooNarrow, slices_of
 
 
 @st.composite
@@ -95,3 +95,9 @@ def test_slice_by_slice_and_at_once_are_the_same(series: strategies.Series, know
     assert one_by_one.dtype == at_once.dtype
     np.testing.assert_array_equal(np.stack(list(one_by_one)), at_once)
     np.testing.assert_array_equal(read_values(candidate.volume, reader), at_once)
+    hopeful = slices_of(candidate.volume, reader, hoping=True)
+    if hopeful.dtype == at_once.dtype:
+        np.testing.assert_array_equal(np.stack(list(hopeful)), at_once)
+    else:
+        with pytest.raises(TooNarrow):
+            list(hopeful)
