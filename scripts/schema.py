@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydicom.datadict import dictionary_description, dictionary_VR
 from settings import helps
 
-from bridge.config import grid, inputs, results, rules, site
+from bridge.config import destinations, grid, inputs, privacy, results, rules, site, sources
 from bridge.config.facts import FACTS, HARMLESS, Scope
 from bridge.config.vocabulary import COMBINATIONS, OPERATORS, PREFERENCES, REPAIRS, UNITS, Kind, Operand
 from bridge.rules.words import DATES, NUMBERS
@@ -105,6 +105,7 @@ def rules_schema() -> Schema:
         ("DefaultsModel", "study", "study"),
         ("InputModel", "volume", "volume"),
         ("VolumeModel", "where", "volume"),
+        ("WaitModel", "series", "volume"),
     ):
         place = definitions[model]["properties"][key]
         conditions = _ref(f"{scope}_conditions")
@@ -189,7 +190,8 @@ def _of(model: type[BaseModel], about: str) -> Schema:
 def _model(name: str) -> type[BaseModel]:
     if name == "DefaultsModel":
         return rules.RuleModel
-    return next(getattr(one, name) for one in (rules, inputs, results, site, grid) if hasattr(one, name))
+    modules = (rules, inputs, results, site, sources, destinations, grid, privacy)
+    return next(getattr(one, name) for one in modules if hasattr(one, name))
 
 
 def _describe(schema: Schema, model: type[BaseModel]) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from bridge.config import grid, inputs, results, rules, site
+from bridge.config import destinations, grid, inputs, privacy, results, rules, site, sources, starts
 from bridge.config.facts import FACTS, Scope
+from bridge.config.validate import fields_of
 from bridge.config.vocabulary import COMBINATIONS, OPERATORS, PREFERENCES, REPAIRS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -22,13 +23,19 @@ BEGIN, END = "<!-- reference: written by scripts/settings.py -->", "<!-- end of 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("site.toml: [bridge]", site.BridgeSettings),
     ("site.toml: [receive]", site.ReceiveSettings),
-    ("site.toml: [sources.NAME]", site.SourceSettings),
-    ("site.toml: [destinations.NAME]", site.DestinationSettings),
+    ("site.toml: [sources.NAME], a DICOM peer", sources.DicomSource),
+    ("site.toml: [sources.NAME], a folder", sources.FolderSource),
+    ("site.toml: [destinations.NAME], a DICOM peer", destinations.DicomDestination),
+    ("site.toml: [destinations.NAME], a folder", destinations.FolderDestination),
     ("site.toml: [accounts.NAME]", site.AccountSettings),
     ("site.toml: [engine]", site.EngineSettings),
     ("site.toml: [retention]", site.RetentionSettings),
     ("site.toml: [grid]", grid.GridSettings),
+    ("site.toml: [privacy]", privacy.PrivacySettings),
+    ("site.toml: [privacy], an entry of text_devices", privacy.TextDevice),
     ("rules.toml: [rules.NAME]", rules.RuleModel),
+    ("rules.toml: [rules.NAME.waits_for]", starts.WaitModel),
+    ("rules.toml: [rules.NAME.privacy]", privacy.PrivacyModel),
     ("rules.toml: [rules.NAME.inputs.SOCKET]", inputs.InputModel),
     ("rules.toml: [volumes.NAME]", inputs.VolumeModel),
     ("rules.toml: [rules.NAME.results]", results.ResultsModel),
@@ -46,7 +53,7 @@ def settings() -> str:
     for title, model in SECTIONS:
         parts.append(f"### {title}\n\n| key | default | what |\n|---|---|---|")
         told = helps(model)
-        for name, field in model.model_fields.items():
+        for name, field in fields_of(model).items():
             parts.append(f"| `{name}` | {_default(field)} | {told.get(name, '')} |")
         parts.append("")
     return "\n".join(parts)
