@@ -11,11 +11,8 @@ def main() -> None:
     gc.disable()
     from bridge.cli.app import app
     from bridge.errors import BridgeError, ConfigError
-    from bridge.log import silence_libraries
 
     gc.enable()
-    # Libraries quote values of attributes in their warnings, also where a command only reads.
-    silence_libraries()
     try:
         app()
     except BridgeError as error:

@@ -18,6 +18,16 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+
+
+@app.callback()
+def begin() -> None:
+    # Libraries quote values of attributes in their warnings, also where a command only reads. A help text needs none.
+    from bridge.log import silence_libraries
+
+    silence_libraries()
+
+
 jobs = typer.Typer(
     help="Look at jobs and decide about them. What is decided the service does: exit code 0 done, 1 refused, "
     "3 recorded, because the service does not run or is busy.",
