@@ -8,9 +8,6 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-NARROW = 60
-"""A terminal below this is none: rows are then as long as they are."""
-
 
 def console() -> Console:
     """Colours and wrapping for a terminal; plain lines of any length for a pipe."""

@@ -18,7 +18,6 @@ from pydicom.valuerep import TEXT_VR_DELIMS
 
 CHARSET_TAG = 0x00080005
 _REPLACED = "\ufffd"
-_LONG_LENGTH = frozenset({"UC", "UN", "UR", "UT"})
 
 
 def item_of(data_set: Dataset, tag: int) -> DataElement | RawDataElement | None:

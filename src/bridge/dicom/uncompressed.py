@@ -13,6 +13,8 @@ from bridge.errors import Damaged
 _OFFSETS = (0x7FE00001, 0x7FE00002, 0x7FE00003)
 """Extended Offset Table, its lengths, and the length of encapsulated pixels: of fragments (PS3.3 C.7.6.3)."""
 
+AGAIN = "Ask the source to send the object again"
+
 
 def is_compressed(instance: Instance) -> bool:
     return instance.transfer_syntax_uid not in NATIVE
@@ -34,7 +36,7 @@ def uncompressed(instance: Instance) -> Dataset:
     try:
         made = dcmread(instance.file)
     except Exception:  # noqa: BLE001 - pydicom raises many kinds, and their texts quote values
-        raise Damaged("PIX-011", "an object that cannot be read to its end", "PS3.10 7") from None
+        raise Damaged("PIX-011", "an object that cannot be read to its end", "PS3.10 7", AGAIN) from None
     for tag in _OFFSETS:
         made.pop(tag, None)
     made.HighBit = layout.bits_stored - 1

@@ -30,6 +30,8 @@ from bridge.export.verdicts import Deed, Judge
 _SOUND = frozenset({"1.2.840.10008.5.1.4.1.1.9.4.1", "1.2.840.10008.5.1.4.1.1.9.4.2"})
 """Basic Voice Audio and General Audio Waveform Storage (PS3.4 B.5): nothing here listens to them."""
 
+_AGAIN = "Ask the source to send the object again, or send voxels instead of DICOM"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Done:
@@ -67,7 +69,9 @@ def deidentify(
         source = dcmread(BytesIO(file))
         syntax = str(source.file_meta.TransferSyntaxUID)
     except Exception:  # noqa: BLE001 - pydicom raises many kinds, and their texts quote values
-        raise Refused("DEI-004", f"{len(file)} bytes that are no Part 10 file", "PS3.10 7.1") from None
+        raise Refused(
+            "DEI-004", f"{len(file)} bytes that are no Part 10 file", "PS3.10 7.1", _AGAIN
+        ) from None
     return deidentify_data_set(source, syntax, profile, names, regions)
 
 
@@ -88,13 +92,18 @@ def deidentify_data_set(
             "Choose other instances for this rule, or send voxels instead of DICOM",
         )
     if sop_class in _SOUND:
-        raise Refused("DEI-010", "recorded sound, in which somebody may be named", "an object without speech")
+        raise Refused(
+            "DEI-010",
+            "recorded sound, in which somebody may be named",
+            "an object without speech",
+            "Choose other instances for this rule",
+        )
     try:
         return _deidentified(source, sop_class, str(transfer_syntax_uid), profile, names, regions)
     except BridgeError:
         raise
     except Exception:  # noqa: BLE001 - as above
-        raise Refused("DEI-004", "a data set that cannot be read to its end", "PS3.5 7") from None
+        raise Refused("DEI-004", "a data set that cannot be read to its end", "PS3.5 7", _AGAIN) from None
 
 
 def _deidentified(

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.dicom.instance import Instance
-from bridge.errors import Refused
 from bridge.export.pixel_bytes import Region
 from bridge.volumes.pixels import Reader
 
@@ -27,9 +26,6 @@ class Masked:
         rows, columns = values.shape
         lowest = values.min()
         for one in self._regions:
-            if one.end_row > rows or one.end_column > columns:
-                raise Refused(
-                    "DEI-008", "a region to mask beyond the image", f"within {rows} rows, {columns} columns"
-                )
+            one.check(rows, columns)
             values[one.row : one.end_row, one.column : one.end_column] = lowest
         return values

@@ -37,6 +37,10 @@ _FLOATS = {"FloatPixelData": 4, "DoubleFloatPixelData": 8}
 _LARGEST_OFFSETS = 0xFFFFFFFE
 
 
+_AGAIN = "Ask the source to send the object again"
+_PLAIN = "Let the source send it uncompressed, send voxels instead of DICOM, or take `mask` out of the rule's privacy"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
     """A rectangle of every frame in pixels, counted from 0; the ends are outside it."""
@@ -45,6 +49,16 @@ class Region:
     column: int
     end_row: int
     end_column: int
+
+    def check(self, rows: int, columns: int) -> None:
+        """Raises Refused: DEI-008, it does not lie in an image of that size."""
+        if not (0 <= self.row < self.end_row <= rows and 0 <= self.column < self.end_column <= columns):
+            raise Refused(
+                "DEI-008",
+                f"a region to mask that ends at row {self.end_row}, column {self.end_column}",
+                f"within the {rows} rows and {columns} columns of the image",
+                "Mend `mask` of the rule's privacy",
+            )
 
 
 def tidy_pixels(out: Dataset, source_syntax: str, regions: tuple[Region, ...] = ()) -> None:
@@ -70,7 +84,7 @@ def tidy_pixels(out: Dataset, source_syntax: str, regions: tuple[Region, ...] = 
         return
     if source_syntax not in NATIVE:
         if regions:
-            raise Refused("DEI-008", "regions to mask in compressed pixels", "uncompressed pixels")
+            raise Refused("DEI-008", "regions to mask in compressed pixels", "uncompressed pixels", _PLAIN)
         _encapsulated(out, source_syntax)
     else:
         _native(out, source_syntax, regions)
@@ -105,7 +119,7 @@ def _encapsulated(out: Dataset, syntax: str) -> None:
 
 
 def _broken() -> Refused:
-    return Refused("DEI-006", "encapsulated pixels that cannot be split into frames", "PS3.5 A.4")
+    return Refused("DEI-006", "encapsulated pixels that cannot be split into frames", "PS3.5 A.4", _AGAIN)
 
 
 def _native(out: Dataset, syntax: str, regions: tuple[Region, ...]) -> None:
@@ -130,12 +144,14 @@ def _values(out: Dataset) -> int:
         frames = int(out.get("NumberOfFrames") or 1)
         return int(out.Rows) * int(out.Columns) * int(out.get("SamplesPerPixel") or 1) * frames
     except (AttributeError, TypeError, ValueError):
-        raise Refused("DEI-007", "pixels without rows and columns", "an image (PS3.3 C.7.6.3)") from None
+        raise Refused(
+            "DEI-007", "pixels without rows and columns", "an image (PS3.3 C.7.6.3)", _AGAIN
+        ) from None
 
 
 def _exactly(value: bytes, size: int) -> bytes:
     if len(value) < size:
-        raise Refused("DEI-007", f"{len(value)} bytes of pixels", f"{size}")
+        raise Refused("DEI-007", f"{len(value)} bytes of pixels", f"{size}", _AGAIN)
     return value[:size]
 
 
@@ -166,7 +182,10 @@ def _masked(value: bytes, out: Dataset, regions: tuple[Region, ...]) -> bytes:
     rows, columns = int(out.Rows), int(out.Columns)
     if samples != 1 or allocated not in (8, 16, 32):
         raise Refused(
-            "DEI-008", "regions to mask in pixels of several samples", "one sample of 8, 16 or 32 bits"
+            "DEI-008",
+            "regions to mask in pixels of several samples",
+            "one sample of 8, 16 or 32 bits",
+            "Let the rule choose other images, or take `mask` out of its privacy",
         )
     signed = bool(int(out.get("PixelRepresentation") or 0))
     frames: Array = np.frombuffer(value, f"<{'i' if signed else 'u'}{allocated // 8}").reshape(
@@ -175,9 +194,6 @@ def _masked(value: bytes, out: Dataset, regions: tuple[Region, ...]) -> bytes:
     frames = frames.copy()
     lowest = frames.min()
     for one in regions:
-        if not (0 <= one.row < one.end_row <= rows and 0 <= one.column < one.end_column <= columns):
-            raise Refused(
-                "DEI-008", "a region to mask beyond the image", f"within {rows} rows, {columns} columns"
-            )
+        one.check(rows, columns)
         frames[:, one.row : one.end_row, one.column : one.end_column] = lowest
     return frames.tobytes()

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
-FRACTIONAL_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 
 MOST_FRACTION = 255
 """Maximum Fractional Value: what a probability of 1 is stored as."""
