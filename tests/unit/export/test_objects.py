@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from tests.conftest import data_folder
-from tests.unit.volumes.real import instances_of
+from tests.unit.volumes.real import instance_of, instances_of
 
 from bridge.dicom.pixels import FileReader
+from bridge.dicom.uncompressed import uncompressed
 from bridge.errors import Refused
 from bridge.export import Objects, Option, Profile, Pseudonyms, Scope, Terms, check_whole, format_named
 from bridge.export.archive import write_zip
@@ -139,6 +140,20 @@ def test_regions_are_blackened_in_objects_and_in_voxels() -> None:
         outside = np.ones(whole.shape, bool)
         outside[100:140, 105:130] = False
         np.testing.assert_array_equal(seen[outside], whole[outside])
+
+
+def test_a_compressed_object_is_masked_where_it_leaves_decoded() -> None:
+    source = instance_of(data_folder() / "compressed/4.80_jpegls_lossless_MR_small.dcm")
+    terms = Terms(names=NAMES, regions=(Region(row=0, column=0, end_row=20, end_column=20),))
+    objects = Objects(instances=(source,), read=lambda one: one.file.read_bytes(), terms=terms)
+    with pytest.raises(Refused) as told:
+        list(objects.encoded())
+    assert (told.value.code, "uncompressed" in told.value.remedy) == ("DEI-008", True)
+    (left,) = replace(objects, decoded=uncompressed).encoded()
+    seen, whole = dcmread(io.BytesIO(left)).pixel_array, FileReader()(source, 1)
+    assert len(np.unique(whole[:20, :20])) > 1
+    assert (seen[:20, :20] == whole.min()).all()
+    np.testing.assert_array_equal(seen[20:], whole[20:])
 
 
 def test_a_region_beyond_the_image_is_refused_for_voxels_too() -> None:
